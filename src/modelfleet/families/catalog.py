@@ -1,0 +1,58 @@
+"""Finding families by name, among ours and those of installed packages."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
+
+from modelfleet.errors import MissingExtraError, SpecError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from modelfleet.data.schema import Schema
+    from modelfleet.families.base import Family
+
+GROUP = "modelfleet.families"
+BUILT_IN = {
+    "tree": "modelfleet.families.tree:TreeFamily",
+    "logistic": "modelfleet.families.logistic:LogisticFamily",
+    "linear": "modelfleet.families.linear:LinearFamily",
+    "sklearn": "modelfleet.families.sklearn:SklearnFamily",
+}
+"""Ours are found without package metadata, so that they load from a source folder inside an MLflow model too."""
+
+
+def family_names() -> tuple[str, ...]:
+    """Return the names of all families that can be had here, sorted."""
+    return tuple(sorted({*BUILT_IN, *(point.name for point in entry_points(group=GROUP))}))
+
+
+def make_family(name: str, schema: Schema, parameters: Mapping[str, object], seed: int = 0) -> Family:
+    """Return a family ready to fit or to load models.
+
+    Args:
+        name: As the spec writes it.
+        schema: The schema its rows are encoded by.
+        parameters: The family's own parameters.
+        seed: Seed of every random draw.
+
+    Raises:
+        SpecError: There is no such family, or it does not take these parameters or this task.
+        MissingExtraError: The family's library is not installed.
+    """
+    from importlib.metadata import EntryPoint
+
+    points = {point.name: point for point in entry_points(group=GROUP)}
+    points |= {known: EntryPoint(known, target, GROUP) for known, target in BUILT_IN.items()}
+    if name not in points:
+        raise SpecError(f"model.family: there is no family '{name}'{nearest(name, points)}")
+    try:
+        family_class = points[name].load()
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(str(error.name), "sklearn") from error
+    family: Family = family_class(schema, parameters, seed)
+    if schema.task not in family.tasks:
+        able = ", ".join(sorted(family.tasks))
+        raise SpecError(f"model.family: '{name}' does {able}, but the fleet's task is {schema.task}")
+    return family

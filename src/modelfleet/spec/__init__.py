@@ -1,0 +1,31 @@
+"""The fleet spec: its sections, reading it from YAML, and overriding parts of it for one run."""
+
+from modelfleet.spec.data import Column, ColumnRole, ColumnType, DataSpec, SplitSpec
+from modelfleet.spec.expectations import EntityExpectations, ExpectationsSpec, RowExpectation
+from modelfleet.spec.file import load_spec, parse_spec
+from modelfleet.spec.fleet import FleetSpec, ModelSpec, ResourcesSpec, ScheduleSpec, Task
+from modelfleet.spec.gate import GatePolicy, Threshold
+from modelfleet.spec.overrides import override
+from modelfleet.spec.serving import ServingSpec
+
+__all__ = [
+    "Column",
+    "ColumnRole",
+    "ColumnType",
+    "DataSpec",
+    "EntityExpectations",
+    "ExpectationsSpec",
+    "FleetSpec",
+    "GatePolicy",
+    "ModelSpec",
+    "ResourcesSpec",
+    "RowExpectation",
+    "ScheduleSpec",
+    "ServingSpec",
+    "SplitSpec",
+    "Task",
+    "Threshold",
+    "load_spec",
+    "override",
+    "parse_spec",
+]

@@ -1,0 +1,130 @@
+"""The data section: where rows come from, what their columns mean, and how they are split."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from modelfleet.spec.section import Section
+
+
+class ColumnType(StrEnum):
+    """What the values of a column are."""
+
+    NUMBER = "number"
+    INTEGER = "integer"
+    BOOLEAN = "boolean"
+    CATEGORY = "category"
+    DATE = "date"
+    TEXT = "text"
+
+
+class ColumnRole(StrEnum):
+    """What a column is for.
+
+    ``row_id`` is unique per row and never a feature; ``group`` repeats, is kept out of the features and keeps
+    its rows in one part of the split; ``ignore`` is read but not used.
+    """
+
+    FEATURE = "feature"
+    ENTITY = "entity"
+    TARGET = "target"
+    ROW_ID = "row_id"
+    GROUP = "group"
+    IGNORE = "ignore"
+
+
+UNUSED_TYPES = frozenset({ColumnType.DATE, ColumnType.TEXT})
+"""Types no family can use as a feature yet; such columns must be ``ignore`` (or ``row_id``/``group``)."""
+
+
+class Column(Section):
+    """One column. In YAML ``age: number`` is short for ``age: {type: number, role: feature}``.
+
+    Attributes:
+        type: What the values are.
+        role: What the column is for.
+        max_levels: Largest number of levels kept for a category; rarer ones become "other". Absent means the
+            data section's ``max_levels``.
+    """
+
+    type: ColumnType
+    role: ColumnRole = ColumnRole.FEATURE
+    max_levels: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_short_form(cls, value: object) -> object:
+        return {"type": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _usable(self) -> Column:
+        if self.role is ColumnRole.FEATURE and self.type in UNUSED_TYPES:
+            raise ValueError(
+                f"a column of type '{self.type}' cannot be a feature yet; give it role: ignore (or row_id, group)"
+            )
+        return self
+
+
+def _one_or_many(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
+
+
+class DataSpec(Section):
+    """Where the training rows are and what their columns mean.
+
+    Attributes:
+        source: Path or glob of the data files; a relative one is taken from the spec file's folder.
+        format: ``auto`` goes by the file name's ending.
+        header: Whether a CSV file's first line names its columns; without it ``columns`` names them, in order.
+        delimiter: One character, for CSV.
+        missing: Texts that mean "no value", besides the empty text.
+        target: The column to predict.
+        columns: Type and role of each column. Absent means inferred from the data when a run prepares it;
+            columns the data has and this does not name are ignored, and the report says so.
+        max_levels: Levels kept per category column; rarer ones become "other".
+    """
+
+    source: str = Field(min_length=1)
+    format: Literal["auto", "csv", "parquet", "jsonl"] = "auto"
+    header: bool = True
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    missing: tuple[str, ...] = ()
+    target: str = Field(min_length=1)
+    columns: dict[str, Column] | None = None
+    max_levels: int = Field(default=50, ge=1, le=30_000)
+
+    @model_validator(mode="after")
+    def _columns_named(self) -> DataSpec:
+        if not self.header and not self.columns:
+            raise ValueError("header: false needs columns: a file without a header cannot name them")
+        return self
+
+
+class SplitSpec(Section):
+    """How rows are divided into train, validation and holdout: by a salted hash of each row's identity.
+
+    The identity is the ``group`` column, else the ``row_id`` column, else the row's whole content.
+
+    Attributes:
+        salt: Changes every row's part; change it only to start the fleet's history anew.
+        holdout: Share of rows only the gate sees, in (0, 1).
+        validation: Share of rows for choosing between candidates, in [0, 1).
+        holdout_cap: Largest number of holdout rows per entity; the rest trains.
+    """
+
+    salt: str = "modelfleet"
+    holdout: float = Field(default=0.2, gt=0, lt=1)
+    validation: float = Field(default=0.1, ge=0, lt=1)
+    holdout_cap: int = Field(default=2_000, ge=10)
+
+    @model_validator(mode="after")
+    def _leaves_rows_to_train(self) -> SplitSpec:
+        if self.holdout + self.validation >= 1:
+            raise ValueError(f"holdout {self.holdout} + validation {self.validation} leave no rows to train on")
+        return self

@@ -1,0 +1,114 @@
+"""Reading a fleet spec from YAML, with errors that name the file, the field, the value and the nearest valid one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from modelfleet.errors import SpecError, nearest
+from modelfleet.spec.fleet import FleetSpec
+
+
+def load_spec(path: str | Path) -> FleetSpec:
+    """Read a fleet spec; a relative ``data.source`` or serving folder is taken from the spec file's folder.
+
+    Args:
+        path: The YAML file.
+
+    Raises:
+        SpecError: The file is not there, is not YAML, or says something that is not valid.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise SpecError(f"{path}: no such file{_nearest_file(path)}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path}: cannot be read as UTF-8 text: {error}") from error
+    try:
+        document = YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
+        raise SpecError(f"{path}: not valid YAML: {error}") from error
+    return _with_absolute_paths(parse_spec(document, origin=str(path)), path.absolute().parent)
+
+
+def parse_spec(document: object, origin: str) -> FleetSpec:
+    """Check a parsed document.
+
+    Args:
+        document: What the YAML or JSON parser returned.
+        origin: What the message calls it, such as the file's path.
+
+    Raises:
+        SpecError: Every field that is wrong, one line each.
+    """
+    if not isinstance(document, Mapping):
+        raise SpecError(f"{origin}: expected a mapping of fields such as 'fleet', 'entity', 'task' and 'data'")
+    try:
+        return FleetSpec.model_validate(dict(document))
+    except ValidationError as error:
+        raise SpecError(_explain(error, origin)) from None
+
+
+def _explain(error: ValidationError, origin: str) -> str:
+    lines = []
+    for issue in error.errors(include_url=False):
+        field = ".".join(str(part) for part in issue["loc"]) or "the spec"
+        message = issue["msg"].removeprefix("Value error, ")
+        if issue["type"] == "extra_forbidden":
+            message = f"no such key{nearest(str(issue['loc'][-1]), _keys_beside(issue['loc']))}"
+        elif issue["type"] == "missing":
+            message = "is required"
+        elif issue["type"] in {"enum", "literal_error"}:
+            expected = [name.strip(" '") for name in str(issue["ctx"]["expected"]).replace(" or ", ",").split(",")]
+            message = f"is {issue['input']!r}, which is not valid{nearest(str(issue['input']), expected)}"
+        elif not isinstance(issue["input"], Mapping):
+            message = f"is {issue['input']!r}: {message}"
+        lines.append(f"{origin}: {field}: {message}")
+    return "\n".join(lines)
+
+
+def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
+    """Return the keys that would have been valid in the section where an unknown key stands."""
+    section: Any = FleetSpec
+    for part in location[:-1]:
+        if isinstance(part, int) or not (isinstance(section, type) and issubclass(section, BaseModel)):
+            continue
+        field = section.model_fields.get(part)
+        section = _section_type(field.annotation) if field else None
+    return list(section.model_fields) if isinstance(section, type) and issubclass(section, BaseModel) else []
+
+
+def _section_type(annotation: Any) -> Any:
+    """Return the section class inside an annotation such as ``dict[str, Column] | None``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        found = _section_type(argument)
+        if found is not None:
+            return found
+    return None
+
+
+def _nearest_file(path: Path) -> str:
+    beside = [p.name for p in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
+    return nearest(path.name, beside) if beside else "; write one with `modelfleet init --data FILE`"
+
+
+def _with_absolute_paths(spec: FleetSpec, folder: Path) -> FleetSpec:
+    def absolute(value: str | None) -> str | None:
+        return value if value is None or "://" in value else str((folder / value).resolve())
+
+    serving = spec.serving
+    folders = {name: absolute(getattr(serving, name)) for name in ("requests", "answers", "dead_letters")}
+    return spec.model_copy(
+        update={
+            "data": spec.data.model_copy(update={"source": absolute(spec.data.source)}),
+            "serving": serving.model_copy(update=folders),
+        }
+    )

@@ -1,0 +1,11 @@
+"""The base of every section of a fleet spec."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Section(BaseModel):
+    """A frozen section: unknown keys are errors, so a misspelt key never passes in silence."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
