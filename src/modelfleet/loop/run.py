@@ -1,0 +1,254 @@
+"""One run of the loop: the folder in which each step finds what the steps before it left."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from modelfleet.errors import InputError, StepError
+from modelfleet.home import FleetHome, Home
+from modelfleet.spec.fleet import FleetSpec
+from modelfleet.spec.overrides import override
+
+if TYPE_CHECKING:
+    from modelfleet.bundles.reader import Bundle
+    from modelfleet.data.schema import Schema
+
+STEP_OF = {
+    "schema": "prepare",
+    "prepare": "prepare",
+    "quarantine": "validate",
+    "validation": "validate",
+    "train": "train",
+    "gate": "gate",
+    "register": "register",
+    "promote": "promote",
+    "confirm": "confirm",
+}
+"""Which step writes which result."""
+
+
+class ChampionRef(BaseModel):
+    """The bundle that served when the run began: what its candidates are compared with.
+
+    Attributes:
+        generation: The release that named it.
+        bundle: Its folder.
+        sha256: Its hash.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    generation: int
+    bundle: str
+    sha256: str
+
+
+class RunRecord(BaseModel):
+    """What a run was asked to do; written once, when it begins.
+
+    Attributes:
+        run_id: Its name, also its folder's.
+        fleet: The fleet.
+        overrides: The merge patch applied to the fleet's spec, as given.
+        entities: Entities to train; None means all.
+        reason: Why somebody (or something) started it.
+        force: Promote in spite of the comparison with the champion.
+        actor: Who or what started it.
+        started_at: When.
+        champion: What served then; None before the first release.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run_id: str
+    fleet: str
+    overrides: dict[str, Any] = {}
+    entities: tuple[str, ...] | None = None
+    reason: str = ""
+    force: bool = False
+    actor: str = ""
+    started_at: datetime
+    champion: ChampionRef | None = None
+
+
+class Run:
+    """A run and its folder.
+
+    Attributes:
+        home: The root folder.
+        folder: The run's own folder, ``<home>/fleets/<fleet>/runs/<run_id>``.
+        record: What it was asked to do.
+        spec: The spec it uses, overrides applied.
+    """
+
+    def __init__(self, home: Home, folder: Path, record: RunRecord, spec: FleetSpec) -> None:
+        self.home = home
+        self.folder = folder
+        self.record = record
+        self.spec = spec
+
+    @classmethod
+    def open(  # noqa: D417 - the keyword arguments are RunRecord's
+        cls,
+        home: Home,
+        spec: FleetSpec,
+        *,
+        run_id: str | None = None,
+        overrides: Mapping[str, Any] | None = None,
+        entities: Iterable[str] | None = None,
+        reason: str = "",
+        force: bool = False,
+        actor: str = "",
+    ) -> Run:
+        """Begin a run, or return the one of this name if it has begun already (a retried task).
+
+        Args:
+            home: The root folder.
+            spec: The fleet's spec, without overrides.
+            run_id: Its name; characters that do not belong in a folder's name are replaced. None makes one up.
+
+        Raises:
+            SpecError: The overrides do not make a valid spec.
+            InputError: ``entities`` is empty.
+        """
+        from modelfleet.releases.ledger import Ledger
+
+        patch = dict(overrides or {})
+        chosen = None if entities is None else tuple(dict.fromkeys(str(entity) for entity in entities))
+        if chosen is not None and not chosen:
+            raise InputError("entities: the list is empty; leave it out to train all of them")
+        effective = override(spec, patch) if patch else spec
+        fleet_home = home.fleet(spec.fleet)
+        name = _folder_name(run_id) if run_id else _new_run_id()
+        folder = fleet_home.runs / name
+        if (folder / "run.json").exists():
+            return cls.load(folder)
+        release = Ledger(fleet_home.releases).latest()
+        record = RunRecord(
+            run_id=name,
+            fleet=spec.fleet,
+            overrides=patch,
+            entities=chosen,
+            reason=reason,
+            force=force,
+            actor=actor,
+            started_at=datetime.now(UTC),
+            champion=release
+            and ChampionRef(
+                generation=release.generation, bundle=release.bundle.uri, sha256=release.bundle.sha256
+            ),
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        _replace(folder / "spec.json", effective.model_dump_json(indent=2))
+        _replace(folder / "run.json", record.model_dump_json(indent=2))
+        return cls(home, folder, record, effective)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Run:
+        """Return a run that has begun.
+
+        Raises:
+            StepError: There is no run in the folder.
+        """
+        folder = Path(folder).absolute()
+        try:
+            record = RunRecord.model_validate_json((folder / "run.json").read_text())
+            spec = FleetSpec.model_validate_json((folder / "spec.json").read_text())
+        except (OSError, ValidationError) as error:
+            raise StepError(f"{folder}: holds no run of the loop ({error}); begin one with `modelfleet run`") from error
+        return cls(Home(folder.parents[3]), folder, record, spec)
+
+    @property
+    def fleet_home(self) -> FleetHome:
+        """The fleet's folders."""
+        return self.home.fleet(self.spec.fleet)
+
+    @property
+    def entities(self) -> frozenset[str] | None:
+        """The entities to train; None means all."""
+        return None if self.record.entities is None else frozenset(self.record.entities)
+
+    @property
+    def prepared(self) -> Path:
+        """Folder of the prepared shards."""
+        return self.folder / "prepared"
+
+    @property
+    def candidate(self) -> Path:
+        """Folder of the candidate bundle."""
+        return self.folder / "candidate"
+
+    def schema(self) -> Schema:
+        """Return the resolved schema.
+
+        Raises:
+            StepError: The data has not been prepared yet.
+        """
+        from modelfleet.data.schema import Schema
+
+        return Schema.model_validate(self.read("schema"))
+
+    def champion(self) -> Bundle | None:
+        """Return the bundle that served when the run began, or None before the first release."""
+        return self._champion
+
+    @cached_property
+    def _champion(self) -> Bundle | None:
+        from modelfleet.bundles.reader import Bundle
+
+        champion = self.record.champion
+        return None if champion is None else Bundle.open(champion.bundle, sha256=champion.sha256)
+
+    def has(self, name: str) -> bool:
+        """Return whether a step has left this result."""
+        return (self.folder / f"{name}.json").exists()
+
+    def read(self, name: str) -> dict[str, Any]:
+        """Return a step's result.
+
+        Args:
+            name: Such as ``prepare`` for prepare.json.
+
+        Raises:
+            StepError: The step has not run.
+        """
+        path = self.folder / f"{name}.json"
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            step = STEP_OF.get(name, name)
+            raise StepError(f"run {self.record.run_id}: {path.name} is not there: run the step '{step}' first") from None
+        except ValueError as error:
+            raise StepError(f"run {self.record.run_id}: {path.name} is not valid JSON: {error}") from error
+        if not isinstance(document, dict):
+            raise StepError(f"run {self.record.run_id}: {path.name} should hold an object, not {type(document).__name__}")
+        return document
+
+    def write(self, name: str, result: Mapping[str, Any]) -> None:
+        """Write a step's result, whole or not at all; it is the last thing a step does."""
+        _replace(self.folder / f"{name}.json", json.dumps(dict(result), indent=2, ensure_ascii=False, default=str))
+
+
+def _new_run_id() -> str:
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+
+
+def _folder_name(run_id: str) -> str:
+    """Return a name that is safe as a folder, equal for equal run ids and never ``.`` or ``..``."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", run_id).lstrip(".")[:200] or "run"
+
+
+def _replace(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
