@@ -1,0 +1,136 @@
+"""What comes out of serving: an answer, or a dead letter that says why there is none."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from modelfleet.serving.request import Request
+
+ServedBy = Literal["entity", "pooled"]
+Stage = Literal["parse", "predict", "write"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One prediction.
+
+    Attributes:
+        request_id: As in the request.
+        fleet: Who answered.
+        entity: Key of the row's entity.
+        prediction: The class label, or the number for regression.
+        score: For ``binary`` the probability of the second class, for ``multiclass`` that of the predicted class,
+            None for regression.
+        generation: The release that computed it.
+        served_by: ``entity`` for the entity's own model, ``pooled`` for the fleet's.
+        event_time: ISO 8601 in UTC, as in the request; None where it had none.
+        processed_time: ISO 8601 in UTC.
+        process: The process that computed it, as its lease names it.
+    """
+
+    request_id: str
+    fleet: str
+    entity: str
+    prediction: str | float
+    score: float | None
+    generation: int
+    served_by: ServedBy
+    event_time: str | None
+    processed_time: str
+    process: str
+
+    def to_json(self) -> str:
+        """Return one line of JSON, without a line end, in plain ASCII."""
+        return json.dumps(asdict(self), allow_nan=False)
+
+    @classmethod
+    def from_json(cls, line: str | bytes) -> Answer:
+        """Read what ``to_json`` wrote; keys added by later versions are ignored."""
+        return cls(**_known(cls, line))
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A request that could not be answered.
+
+    Attributes:
+        reason: One sentence: what is wrong, observed against expected.
+        stage: Where it failed.
+        request_id: None where it could not be read.
+        entity: None where it could not be read.
+        original: The request as it came: text, or base64 where it is not UTF-8.
+        encoding: ``text`` or ``base64``: what ``original`` is.
+        generation: The release that was asked; None before a release was involved.
+        time: ISO 8601 in UTC.
+    """
+
+    reason: str
+    stage: Stage
+    request_id: str | None
+    entity: str | None
+    original: str
+    encoding: Literal["text", "base64"]
+    generation: int | None
+    time: str
+
+    @classmethod
+    def of(
+        cls,
+        original: bytes,
+        *,
+        reason: str,
+        stage: Stage,
+        now: datetime,
+        request_id: str | None = None,
+        entity: str | None = None,
+        generation: int | None = None,
+    ) -> DeadLetter:
+        """Return the dead letter for the bytes of a request; they can be had back by ``original_bytes``."""
+        encoding: Literal["text", "base64"] = "text"
+        try:
+            text = original.decode("utf-8")
+        except UnicodeDecodeError:
+            text, encoding = base64.b64encode(original).decode("ascii"), "base64"
+        return cls(reason, stage, request_id, entity, text, encoding, generation, now.isoformat())
+
+    def original_bytes(self) -> bytes:
+        """Return the request byte for byte, so that it can be sent again."""
+        return base64.b64decode(self.original) if self.encoding == "base64" else self.original.encode("utf-8")
+
+    def to_json(self) -> str:
+        """Return one line of JSON, without a line end, in plain ASCII."""
+        return json.dumps(asdict(self), allow_nan=False)
+
+    @classmethod
+    def from_json(cls, line: str | bytes) -> DeadLetter:
+        """Read what ``to_json`` wrote; keys added by later versions are ignored."""
+        return cls(**_known(cls, line))
+
+
+def read_request(line: bytes | str, *, now: datetime) -> Request | DeadLetter:
+    """Read one request; whatever the bytes are, the outcome is a request or a dead letter.
+
+    Args:
+        line: One line of JSON.
+        now: The time written into a dead letter, with a time zone.
+    """
+    from modelfleet.serving.request import BadRequestError, parse_request
+
+    try:
+        return parse_request(line)
+    except BadRequestError as error:
+        original = line if isinstance(line, bytes) else line.encode("utf-8", "surrogatepass")
+        return DeadLetter.of(
+            original.rstrip(b"\r\n"), reason=error.reason, stage="parse", now=now, request_id=error.request_id
+        )
+
+
+def _known(of: type[Answer | DeadLetter], line: str | bytes) -> dict[str, Any]:
+    document = json.loads(line)
+    return {name: document[name] for name in of.__dataclass_fields__}
