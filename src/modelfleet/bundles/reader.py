@@ -1,0 +1,198 @@
+"""Opening a bundle: every file is checked against its hash before anything in it is used."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pydantic import ValidationError
+
+from modelfleet.bundles.format import FORMAT, MANIFEST_NAME, BundleManifest, IndexFile, ShardFile
+from modelfleet.bundles.modelfile import read_models
+from modelfleet.errors import BundleError
+from modelfleet.families.base import ENTITY
+
+if TYPE_CHECKING:
+    from modelfleet.data.schema import Schema
+
+NEXT = "roll back to another release, or retrain"
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A bundle on disk whose manifest has been read and whose index has been checked.
+
+    Attributes:
+        path: Its folder.
+        manifest: What ``bundle.json`` says.
+        sha256: Of ``bundle.json``: the bundle's identity.
+        index: One row per entity with a model of its own, sorted by entity: ``entity``, ``path``, ``row``,
+            ``family``, ``rows_train``, ``run_id``, ``split_fingerprint``, ``holdout_threshold``, ``loss``, metrics.
+    """
+
+    path: Path
+    manifest: BundleManifest
+    sha256: str
+    index: pa.Table
+
+    @classmethod
+    def open(cls, path: str | Path, *, sha256: str | None = None, verify: bool = True) -> Bundle:
+        """Open a bundle.
+
+        Args:
+            path: Its folder.
+            sha256: The hash it must have, from the release that names it; None accepts any.
+            verify: Whether to hash every model file now. False hashes each when it is read, as ``models`` always
+                does, so nothing unverified is ever used; it saves reading the files twice.
+
+        Raises:
+            BundleError: A file is missing, truncated or altered, the format is unknown, or the parts do not fit
+                together. The message names the file, what was found, what was expected and what to do.
+        """
+        path = Path(path)
+        file = path / MANIFEST_NAME
+        try:
+            data = file.read_bytes()
+        except OSError as error:
+            raise BundleError(
+                f"{file}: cannot be read ({error.strerror}); {path} is no complete bundle: {NEXT}"
+            ) from None
+        found = hashlib.sha256(data).hexdigest()
+        if sha256 is not None and found != sha256:
+            raise BundleError(f"{file}: sha256 is {found}, expected {sha256}: the bundle was altered; {NEXT}")
+        manifest = _parse(data, file)
+        index = _read_index(path, manifest)
+        bundle = cls(path, manifest, found, index)
+        if verify:
+            for model_file in manifest.files:
+                bundle.read(model_file)
+        return bundle
+
+    @cached_property
+    def entities(self) -> frozenset[str]:
+        """Entities with a model of their own."""
+        return frozenset(self.index[ENTITY].to_pylist())
+
+    @cached_property
+    def files(self) -> dict[str, ShardFile]:
+        """Model files by path."""
+        return {file.path: file for file in self.manifest.files}
+
+    def schema_of(self, file: ShardFile) -> Schema:
+        """Return the schema that rows for a file's models are encoded by."""
+        return self.manifest.schemas[file.fingerprint]
+
+    def models(self, path: str) -> pa.Table:
+        """Return the models of one file, one per row, sorted by entity.
+
+        Raises:
+            BundleError: There is no such file in the bundle, or it is not what the manifest says.
+        """
+        if path not in self.files:
+            raise BundleError(f"{self.path}: has no model file '{path}'; it has {', '.join(self.files) or 'none'}")
+        file = self.files[path]
+        return read_models(self.read(file), file, str(self.path / path))
+
+    def pooled(self) -> pa.Table | None:
+        """Return the pooled model as a table of one row, or None where the fleet has none.
+
+        Raises:
+            BundleError: Its file is not what the manifest says.
+        """
+        ref = self.manifest.pooled
+        return None if ref is None else self.models(ref.path).slice(ref.row, 1)
+
+    def read(self, file: ShardFile | IndexFile) -> bytes:
+        """Return a file's bytes after checking their number and hash.
+
+        Raises:
+            BundleError: They are not what the manifest says.
+        """
+        return _read_checked(self.path, file)
+
+
+def _parse(data: bytes, file: Path) -> BundleManifest:
+    try:
+        document = json.loads(data)
+    except ValueError as error:
+        raise BundleError(f"{file}: not JSON ({error}), {len(data)} bytes: truncated or altered; {NEXT}") from None
+    number = document.get("format") if isinstance(document, dict) else None
+    if number != FORMAT:
+        raise BundleError(
+            f"{file}: bundle format {number!r}, this version reads {FORMAT}: "
+            "use the modelfleet that wrote it, or retrain"
+        )
+    try:
+        manifest = BundleManifest.model_validate(document)
+    except ValidationError as error:
+        issue = error.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in issue["loc"])
+        raise BundleError(f"{file}: {field} is {issue['input']!r}: {issue['msg']}; {NEXT}") from None
+    for fingerprint, schema in manifest.schemas.items():
+        if schema.fingerprint != fingerprint:
+            raise BundleError(f"{file}: schema {fingerprint} has the fingerprint {schema.fingerprint}: altered; {NEXT}")
+        if schema.task != manifest.task:
+            raise BundleError(f"{file}: schema {fingerprint} is for {schema.task}, the fleet's task is {manifest.task}")
+    paths = {}
+    for part in manifest.files:
+        if part.fingerprint not in manifest.schemas:
+            raise BundleError(f"{file}: {part.path} needs schema {part.fingerprint}, which the bundle lacks; {NEXT}")
+        if part.path in paths:
+            raise BundleError(f"{file}: lists {part.path} twice; {NEXT}")
+        paths[part.path] = part
+    pooled = manifest.pooled
+    if pooled is not None and (pooled.path not in paths or pooled.row >= paths[pooled.path].rows):
+        raise BundleError(f"{file}: the pooled model is row {pooled.row} of {pooled.path}, which is not there; {NEXT}")
+    return manifest
+
+
+def _read_index(path: Path, manifest: BundleManifest) -> pa.Table:
+    file = path / manifest.index.path
+    data = _read_checked(path, manifest.index)
+    try:
+        index = pq.read_table(pa.BufferReader(data))
+    except (pa.ArrowException, OSError) as error:
+        raise BundleError(f"{file}: not a readable Parquet file ({error}); {NEXT}") from error
+    missing = {ENTITY, "path", "row", "family"} - set(index.column_names)
+    if missing:
+        raise BundleError(f"{file}: lacks the columns {', '.join(sorted(missing))}; {NEXT}")
+    own = [part for part in manifest.files if part.shard is not None]
+    stored = sum(part.rows for part in own)
+    if not index.num_rows == manifest.index.rows == stored:
+        raise BundleError(
+            f"{file}: {index.num_rows} entities, bundle.json says {manifest.index.rows}, "
+            f"the files hold {stored}; {NEXT}"
+        )
+    if pc.count_distinct(index[ENTITY], mode="all").as_py() != index.num_rows:
+        raise BundleError(f"{file}: an entity is listed twice; {NEXT}")
+    rows = {part.path: part.rows for part in own}
+    lasts = index.group_by("path").aggregate([("row", "min"), ("row", "max")])
+    for name, low, high in zip(*(lasts[c].to_pylist() for c in ("path", "row_min", "row_max")), strict=True):
+        if name not in rows or low < 0 or high >= rows[name]:
+            raise BundleError(
+                f"{file}: points at rows {low} to {high} of {name}, which has {rows.get(name, 0)}; {NEXT}"
+            )
+    return index
+
+
+def _read_checked(folder: Path, part: ShardFile | IndexFile) -> bytes:
+    file = folder / part.path
+    if file.is_symlink() or file.parent.is_symlink():
+        raise BundleError(f"{file}: is a link; a bundle holds plain files only; {NEXT}")
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{file}: cannot be read ({error.strerror}), expected {part.bytes} bytes; {NEXT}") from None
+    if len(data) != part.bytes:
+        raise BundleError(f"{file}: {len(data)} bytes, expected {part.bytes}: truncated or altered; {NEXT}")
+    found = hashlib.sha256(data).hexdigest()
+    if found != part.sha256:
+        raise BundleError(f"{file}: sha256 is {found}, expected {part.sha256}: altered; {NEXT}")
+    return data
