@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field, model_validator
 
@@ -10,6 +10,21 @@ from modelfleet.spec.section import Section
 
 Intent = Literal["auto", "refresh", "change"]
 LossName = Literal["brier", "log_loss", "absolute_error", "squared_error"]
+
+CLASSIFICATION_METRICS: Final = (
+    "accuracy", "balanced_accuracy", "f1", "recall", "precision", "roc_auc", "log_loss", "brier",
+)  # fmt: skip
+"""Names a threshold may use for classes, beside ``loss``."""
+
+REGRESSION_METRICS: Final = ("mae", "rmse", "r2")
+"""Names a threshold may use for numbers, beside ``loss``."""
+
+
+CLASS_METRICS = ("accuracy", "balanced_accuracy", "brier", "f1", "log_loss", "loss", "precision", "recall", "roc_auc")
+"""Metrics of a classification fleet; ``loss`` is the mean of the loss compared."""
+
+NUMBER_METRICS = ("loss", "mae", "r2", "rmse")
+"""Metrics of a regression fleet."""
 
 
 class Threshold(Section):

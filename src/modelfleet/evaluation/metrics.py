@@ -1,0 +1,132 @@
+"""Metrics of many entities at once: scikit-learn's values where defined, NaN elsewhere.
+
+Undefined, hence NaN: everything without rows or with a row that has no prediction; ROC AUC unless every class is
+among the rows; binary recall without a positive row, precision without a positive prediction, F1 without either;
+R2 of fewer than two rows or of a constant target. Macro averages follow scikit-learn's default: over the classes
+seen in the truth or the predictions, a class whose own value is undefined counting as 0.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from modelfleet.spec.fleet import Task
+from modelfleet.spec.gate import CLASSIFICATION_METRICS, REGRESSION_METRICS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def metric_names(task: Task) -> tuple[str, ...]:
+    """Return the names of the metrics of a task, in the order of the evaluation table."""
+    return REGRESSION_METRICS if task is Task.REGRESSION else CLASSIFICATION_METRICS
+
+
+def metrics_by_segment(
+    task: Task,
+    prediction: NDArray[np.float64],
+    target: NDArray[np.float64],
+    segment: NDArray[np.int64],
+    n_segments: int,
+) -> dict[str, NDArray[np.float64]]:
+    """Measure every segment.
+
+    Args:
+        task: What is predicted. For ``binary`` class 1 is the positive one.
+        prediction: (n, number of classes) probabilities, or (n, 1) numbers; a NaN row means "no prediction".
+        target: (n,) class index, or number.
+        segment: (n,) segment of each row, in [0, n_segments); any order.
+        n_segments: Number of segments; one may have no rows.
+
+    Returns:
+        For each of ``metric_names(task)``, (n_segments,) float64.
+    """
+    missing = np.isnan(prediction).any(axis=1)
+    broken = np.bincount(segment, weights=missing, minlength=n_segments) > 0
+    found = (
+        _regression(prediction[:, 0], target, segment, n_segments)
+        if task is Task.REGRESSION
+        else _classification(prediction, target.astype(np.int64), segment, n_segments)
+    )
+    return {name: np.where(broken, np.nan, found[name]) for name in metric_names(task)}
+
+
+def _regression(
+    prediction: NDArray[np.float64], target: NDArray[np.float64], segment: NDArray[np.int64], size: int
+) -> dict[str, NDArray[np.float64]]:
+    rows = np.bincount(segment, minlength=size).astype(np.float64)
+    error = prediction - target
+    residual = np.bincount(segment, weights=error**2, minlength=size)
+    mean = _share(np.bincount(segment, weights=target, minlength=size), rows)
+    spread = np.bincount(segment, weights=(target - mean[segment]) ** 2, minlength=size)
+    # a constant target whose mean was rounded has a spread that is not quite 0
+    low, high = np.full(size, np.inf), np.full(size, -np.inf)
+    np.minimum.at(low, segment, target)
+    np.maximum.at(high, segment, target)
+    return {
+        "mae": _share(np.bincount(segment, weights=np.abs(error), minlength=size), rows),
+        "rmse": np.sqrt(_share(residual, rows)),
+        "r2": 1.0 - _share(residual, np.where(low < high, spread, 0.0)),
+    }
+
+
+def _classification(
+    prediction: NDArray[np.float64], truth: NDArray[np.int64], segment: NDArray[np.int64], size: int
+) -> dict[str, NDArray[np.float64]]:
+    n, classes = prediction.shape
+    rows = np.bincount(segment, minlength=size).astype(np.float64)
+    guess = prediction.argmax(axis=1)
+    true = np.bincount(segment * classes + truth, minlength=size * classes).reshape(size, classes).astype(float)
+    said = np.bincount(segment * classes + guess, minlength=size * classes).reshape(size, classes).astype(float)
+    right = guess == truth
+    hits = np.bincount((segment * classes + truth)[right], minlength=size * classes).reshape(size, classes)
+    recall, precision = _share(hits, true), _share(hits, said)
+    f1 = _share(2.0 * hits, true + said)
+    own = prediction[np.arange(n), truth]
+    clip = np.finfo(np.float64).eps
+    found = {
+        "accuracy": _share(hits.sum(axis=1), rows),
+        "balanced_accuracy": _share(np.nansum(recall, axis=1), (true > 0).sum(axis=1)),
+        "log_loss": _share(np.bincount(segment, weights=-np.log(np.clip(own, clip, 1.0 - clip)), minlength=size), rows),
+    }
+    if classes == 2:
+        found |= {"f1": f1[:, 1], "recall": recall[:, 1], "precision": precision[:, 1]}
+        found["roc_auc"] = _auc(prediction[:, 1], truth == 1, segment, size)
+        squared = (prediction[:, 1] - truth) ** 2
+    else:
+        seen = ((true + said) > 0).sum(axis=1)
+        for name, values in (("f1", f1), ("recall", recall), ("precision", precision)):
+            found[name] = _share(np.nansum(values, axis=1), seen)
+        each = [_auc(prediction[:, k], truth == k, segment, size) for k in range(classes)]
+        found["roc_auc"] = np.mean(each, axis=0)
+        error = prediction.copy()
+        error[np.arange(n), truth] -= 1.0
+        squared = (error**2).sum(axis=1)
+    return found | {"brier": _share(np.bincount(segment, weights=squared, minlength=size), rows)}
+
+
+def _auc(
+    score: NDArray[np.float64], positive: NDArray[np.bool_], segment: NDArray[np.int64], size: int
+) -> NDArray[np.float64]:
+    """Return the area under each segment's ROC curve by Mann and Whitney's rank sum; ties share their mean rank."""
+    order = np.lexsort((score, segment))
+    scores, segments, positives = score[order], segment[order], positive[order]
+    first = np.ones(len(order), dtype=bool)
+    first[1:] = (scores[1:] != scores[:-1]) | (segments[1:] != segments[:-1])
+    tie = np.cumsum(first) - 1
+    starts = np.flatnonzero(first)
+    ends = np.append(starts[1:], len(order))
+    rows = np.bincount(segments, minlength=size)
+    before = np.cumsum(rows) - rows
+    rank = ((starts + ends + 1) / 2)[tie] - before[segments]  # 1-based within the segment
+    ups = np.bincount(segments, weights=positives, minlength=size)
+    total = np.bincount(segments, weights=rank * positives, minlength=size)
+    return _share(total - ups * (ups + 1) / 2, ups * (rows - ups))
+
+
+def _share(over: NDArray[Any], under: NDArray[Any]) -> NDArray[np.float64]:
+    out = np.full(np.shape(over), np.nan)
+    np.divide(over, under, out=out, where=under > 0)
+    return out

@@ -1,0 +1,109 @@
+"""Every metric equals scikit-learn's where scikit-learn defines it, and is NaN elsewhere."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+import sklearn.metrics as sk
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from modelfleet.evaluation.metrics import metric_names, metrics_by_segment
+from modelfleet.spec.fleet import Task
+
+
+def _scores(classes: int) -> st.SearchStrategy[list[float]]:
+    # quarters make ties and exact zeros and ones common
+    coarse = st.lists(st.integers(0, 4), min_size=classes, max_size=classes).filter(any)
+    fine = st.lists(st.floats(1e-6, 1), min_size=classes, max_size=classes)
+    return (coarse | fine).map(lambda values: list(np.array(values) / np.sum(values)))
+
+
+@st.composite
+def classified(draw: st.DrawFn, classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    n = draw(st.integers(0, 40))
+    segments = draw(st.integers(1, 4))
+    segment = np.array(draw(st.lists(st.integers(0, segments - 1), min_size=n, max_size=n)), dtype=np.int64)
+    truth = np.array(draw(st.lists(st.integers(0, classes - 1), min_size=n, max_size=n)), dtype=float)
+    rows = draw(st.lists(_scores(classes), min_size=n, max_size=n))
+    return np.array(rows, dtype=float).reshape(n, classes), truth, segment, segments
+
+
+def _expected(classes: int, p: np.ndarray, y: np.ndarray) -> dict[str, float]:
+    """Metrics by scikit-learn, one segment; NaN where it calls them undefined."""
+    labels = list(range(classes))
+    if not len(y):
+        return dict.fromkeys(metric_names(Task.BINARY), np.nan)
+    truth, guess = y.astype(int), p.argmax(axis=1)
+    average, zero = ("binary", np.nan) if classes == 2 else ("macro", 0.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        whole = len(set(truth)) == classes
+        if classes == 2:
+            auc = sk.roc_auc_score(truth, p[:, 1]) if whole else np.nan
+        else:
+            auc = sk.roc_auc_score(truth, p, multi_class="ovr", labels=labels) if whole else np.nan
+        return {
+            "accuracy": sk.accuracy_score(truth, guess),
+            "balanced_accuracy": sk.balanced_accuracy_score(truth, guess),
+            "f1": sk.f1_score(truth, guess, average=average, zero_division=zero),
+            "recall": sk.recall_score(truth, guess, average=average, zero_division=zero),
+            "precision": sk.precision_score(truth, guess, average=average, zero_division=zero),
+            "roc_auc": auc,
+            "log_loss": sk.log_loss(truth, p, labels=labels),
+            "brier": sk.brier_score_loss(truth, p if classes > 2 else p[:, 1], labels=labels),
+        }
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5])
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_classification_equals_scikit_learn(classes: int, data: st.DataObject) -> None:
+    p, y, segment, size = data.draw(classified(classes))
+    task = Task.BINARY if classes == 2 else Task.MULTICLASS
+    found = metrics_by_segment(task, p, y, segment, size)
+    assert tuple(found) == metric_names(task)
+    for s in range(size):
+        for name, expected in _expected(classes, p[segment == s], y[segment == s]).items():
+            np.testing.assert_allclose(found[name][s], expected, rtol=1e-9, atol=1e-12, err_msg=f"{name} of {s}")
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2), st.floats(-50, 50), st.floats(-50, 50)), max_size=30))
+def test_regression_equals_scikit_learn(rows: list[tuple[int, float, float]]) -> None:
+    segment = np.array([r[0] for r in rows], dtype=np.int64)
+    y, p = np.array([r[1] for r in rows], dtype=float), np.array([r[2] for r in rows], dtype=float)
+    found = metrics_by_segment(Task.REGRESSION, p[:, None], y, segment, 3)
+    for s in range(3):
+        own = segment == s
+        if not own.any():
+            assert all(np.isnan(found[name][s]) for name in found)
+            continue
+        np.testing.assert_allclose(found["mae"][s], sk.mean_absolute_error(y[own], p[own]), rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(found["rmse"][s], sk.root_mean_squared_error(y[own], p[own]), rtol=1e-9, atol=1e-12)
+        if np.ptp(y[own]) == 0:
+            assert np.isnan(found["r2"][s])
+        elif np.ptp(y[own]) > 1e-6:  # below, both are rounding errors divided by rounding errors
+            np.testing.assert_allclose(found["r2"][s], sk.r2_score(y[own], p[own]), rtol=1e-6, atol=1e-9)
+
+
+def test_one_class_leaves_auc_undefined_and_the_rest_defined() -> None:
+    p = np.array([[0.2, 0.8], [0.6, 0.4]])
+    found = metrics_by_segment(Task.BINARY, p, np.zeros(2), np.zeros(2, dtype=np.int64), 1)
+    assert np.isnan(found["roc_auc"][0]) and np.isnan(found["recall"][0])
+    assert found["accuracy"][0] == 0.5 and found["precision"][0] == 0.0
+
+
+def test_a_row_without_prediction_undefines_its_segment_only() -> None:
+    p = np.array([[np.nan, np.nan], [0.1, 0.9], [0.3, 0.7], [0.9, 0.1]])
+    found = metrics_by_segment(Task.BINARY, p, np.array([0.0, 1, 1, 0]), np.array([0, 0, 1, 1]), 2)
+    assert all(np.isnan(values[0]) for values in found.values())
+    assert found["accuracy"][1] == 1.0 and found["roc_auc"][1] == 1.0
+
+
+def test_all_scores_tied_is_chance() -> None:
+    p = np.full((6, 2), 0.5)
+    found = metrics_by_segment(Task.BINARY, p, np.array([0.0, 1, 0, 1, 1, 1]), np.zeros(6, dtype=np.int64), 1)
+    assert found["roc_auc"][0] == 0.5
