@@ -226,12 +226,13 @@ class Run:
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            step = STEP_OF.get(name, name)
-            raise StepError(f"run {self.record.run_id}: {path.name} is not there: run the step '{step}' first") from None
+            first = f"run the step '{STEP_OF.get(name, name)}' first"
+            raise StepError(f"run {self.record.run_id}: {path.name} is not there: {first}") from None
         except ValueError as error:
             raise StepError(f"run {self.record.run_id}: {path.name} is not valid JSON: {error}") from error
         if not isinstance(document, dict):
-            raise StepError(f"run {self.record.run_id}: {path.name} should hold an object, not {type(document).__name__}")
+            found = type(document).__name__
+            raise StepError(f"run {self.record.run_id}: {path.name} should hold an object, not {found}")
         return document
 
     def write(self, name: str, result: Mapping[str, Any]) -> None:

@@ -1,0 +1,133 @@
+"""``modelfleet doctor``: what is installed and reachable, what is missing, and how to get it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from urllib.parse import urlsplit
+
+import typer
+from rich.table import Table
+
+from modelfleet.cli.output import JsonFlag, out, print_json
+from modelfleet.home import Home
+
+EXTRAS = {
+    "apache-beam": "beam",
+    "apache-airflow": "airflow",
+    "mlflow": "mlflow",
+    "great-expectations": "validation",
+    "scikit-learn": "sklearn",
+    "skops": "sklearn",
+    "numba": "fast",
+    "torch": "torch",
+    "confluent-kafka": "kafka",
+}
+"""Optional libraries and the extra that brings each."""
+
+OPTIONAL = frozenset({"numba", "torch", "confluent-kafka", "apache-airflow"})
+"""Libraries without which the loop still runs."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        what: Its name.
+        state: ``ok``, ``optional`` (missing, and the loop runs without it) or ``missing``.
+        seen: Version, address or reason.
+        remedy: How to get it; empty when nothing is to be done.
+    """
+
+    what: str
+    state: str
+    seen: str
+    remedy: str = ""
+
+
+def doctor(as_json: JsonFlag = False) -> None:
+    """Check this machine: libraries, Java, the home folder, and the services that should answer."""
+    findings = [_python(), *_libraries(), _java(), _tool("mvn", "Maven"), _home(), *_services()]
+    missing = [finding for finding in findings if finding.state == "missing"]
+    if as_json:
+        print_json({"ok": not missing, "findings": [asdict(finding) for finding in findings]})
+    else:
+        table = Table()
+        for column in ("what", "state", "seen", "what to do"):
+            table.add_column(column)
+        colour = {"ok": "green", "optional": "yellow", "missing": "red"}
+        for finding in findings:
+            table.add_row(finding.what, f"[{colour[finding.state]}]{finding.state}[/]", finding.seen, finding.remedy)
+        out.print(table)
+    if missing:
+        raise typer.Exit(2)
+
+
+def _python() -> Finding:
+    version = platform.python_version()
+    if sys.version_info[:2] == (3, 11):
+        return Finding("Python", "ok", version)
+    return Finding("Python", "missing", version, "install Python 3.11 and run `make setup`")
+
+
+def _libraries() -> list[Finding]:
+    findings = []
+    for library, extra in EXTRAS.items():
+        try:
+            findings.append(Finding(library, "ok", importlib.metadata.version(library)))
+        except importlib.metadata.PackageNotFoundError:
+            state = "optional" if library in OPTIONAL else "missing"
+            findings.append(Finding(library, state, "not installed", f"pip install 'modelfleet[{extra}]'"))
+    return findings
+
+
+def _java() -> Finding:
+    found = shutil.which("java")
+    if found is None:
+        return Finding("Java", "missing", "not found", "install a Java 17 runtime, such as openjdk-17-jdk-headless")
+    told = subprocess.run([found, "-version"], capture_output=True, text=True, check=False, timeout=60).stderr
+    version = re.search(r'version "(\d+)[^"]*"', told)
+    if version and int(version[1]) >= 17:
+        return Finding("Java", "ok", version[0].removeprefix("version ").strip('"'))
+    return Finding("Java", "missing", told.strip().splitlines()[0] if told.strip() else "no answer", "install Java 17")
+
+
+def _tool(command: str, name: str) -> Finding:
+    found = shutil.which(command)
+    remedy = "" if found else f"install {name}; the local streaming engine is built with it"
+    return Finding(name, "ok" if found else "missing", found or "not found", remedy)
+
+
+def _home() -> Finding:
+    root = Home.from_environment().root
+    nearest = next(folder for folder in (root, *root.parents) if folder.exists())
+    if os.access(nearest, os.W_OK):
+        return Finding("home folder", "ok", str(root))
+    return Finding("home folder", "missing", f"{root} cannot be written", "set MODELFLEET_HOME to a folder of yours")
+
+
+def _services() -> list[Finding]:
+    from modelfleet.engines.flink import job_server_address
+
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    places = [("Flink job server", f"tcp://{job_server_address()}", "start it with `make up` or `modelfleet serve`")]
+    if uri.startswith("http"):
+        places.append(("MLflow", uri, f"start it, or unset MLFLOW_TRACKING_URI ({uri}) to use a local file"))
+    findings = []
+    for name, address, remedy in places:
+        parts = urlsplit(address)
+        try:
+            with socket.create_connection((parts.hostname or "", parts.port or 80), timeout=2):
+                findings.append(Finding(name, "ok", address))
+        except OSError as error:
+            # A service that is not up is not a fault of the machine: it may just not have been started
+            findings.append(Finding(name, "optional", f"{address}: {error.strerror or error}", remedy))
+    return findings

@@ -1,0 +1,135 @@
+"""``modelfleet run``: the whole loop, once."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from modelfleet.cli.output import JsonFlag, out, print_json, progress
+from modelfleet.errors import GateRefusedError, SpecError
+from modelfleet.home import Home
+from modelfleet.loop.run import Run
+from modelfleet.loop.whole import Step, StepReport, run_loop
+from modelfleet.spec.file import load_spec
+
+
+def run(
+    spec: Annotated[Path, typer.Argument(help="The fleet's YAML file.")],
+    overrides: Annotated[
+        str, typer.Option(help="A JSON merge patch on the spec for this run only, or @FILE with one.")
+    ] = "",
+    entity: Annotated[list[str] | None, typer.Option(help="Train only this entity (repeatable).")] = None,
+    reason: Annotated[str, typer.Option(help="Why; recorded with the run.")] = "",
+    force: Annotated[
+        bool, typer.Option("--force", help="Promote in spite of the comparison, never in spite of thresholds.")
+    ] = False,
+    run_id: Annotated[
+        str | None, typer.Option(help="Name of the run; one that has begun already is continued.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Validate, train, gate, register and promote, once, without Airflow."""
+    started_run = Run.open(
+        Home.from_environment(),
+        load_spec(spec),
+        run_id=run_id,
+        overrides=read_patch(overrides),
+        entities=entity or None,
+        reason=reason,
+        force=force,
+        actor=getpass.getuser(),
+    )
+    if not as_json:
+        progress.print(f"fleet [bold]{started_run.spec.fleet}[/], run {started_run.record.run_id}")
+    # A spinner only on a terminal; elsewhere one plain line per finished step
+    with progress.status("starting") as status:
+
+        def begin(step: Step) -> None:
+            status.update(f"{step.name} ...")
+
+        def end(report: StepReport) -> None:
+            if not as_json:
+                text = "skipped: the gate refused the run" if report.skipped else summarise(report)
+                progress.print(f"  {report.name:<9} {report.seconds:6.1f} s  {text}", markup=False)
+
+        reports = run_loop(started_run, begin, end)
+    results = {report.name: report.result for report in reports}
+    if as_json:
+        print_json(
+            {
+                "run_id": started_run.record.run_id,
+                "folder": str(started_run.folder),
+                "seconds": {report.name: round(report.seconds, 2) for report in reports},
+                **results,
+            }
+        )
+    else:
+        _print_decisions(started_run)
+    if results["gate"]["refused"]:
+        reason = results["gate"]["reason"]
+        raise GateRefusedError(f"run {started_run.record.run_id}: {reason}; the champions keep serving")
+
+
+def read_patch(text: str) -> dict[str, Any]:
+    """Return the merge patch given on a command line: JSON, or ``@FILE``; empty text is an empty patch.
+
+    Raises:
+        SpecError: It is not a JSON object, or the file is not there.
+    """
+    if not text:
+        return {}
+    try:
+        patch = json.loads(Path(text[1:]).read_text() if text.startswith("@") else text)
+    except OSError as error:
+        raise SpecError(f"--overrides {text}: {error.strerror}") from error
+    except ValueError as error:
+        raise SpecError(f"--overrides: not valid JSON: {error}") from error
+    if not isinstance(patch, dict):
+        raise SpecError('--overrides: expected an object such as {"model": {"family": "logistic"}}')
+    return patch
+
+
+def summarise(report: StepReport) -> str:
+    """Return one line saying what a step did."""
+    result = report.result
+    match report.name:
+        case "prepare":
+            bad = f", {result['rows_bad']:,} bad rows set aside" if result["rows_bad"] else ""
+            text = f"{result['rows_prepared']:,} rows of {result['entities']:,} entities{bad}"
+        case "validate":
+            text = f"{result['quarantined']} entities quarantined, report in {result['data_docs']}"
+        case "train":
+            text = f"{result['models']:,} models, {len(result['failures'])} failures"
+        case "gate" if result["refused"]:
+            text = f"REFUSED: {result['reason']}"
+        case "gate":
+            text = ", ".join(f"{result[name]} {name}" for name in ("promoted", "kept", "pooled", "undecidable"))
+        case "register":
+            text = f"MLflow version {result['model_version']}" if result["model_version"] else "logged, no version"
+        case "promote" if result["generation"]:
+            text = f"generation {result['generation']}"
+        case _:
+            text = str(result.get("reason") or result["outcome"])
+    return text
+
+
+def _print_decisions(run: Run) -> None:
+    import pyarrow.parquet as pq
+
+    from modelfleet.gating.decision import Decisions
+
+    decisions = Decisions.from_table(pq.read_table(run.folder / "decisions.parquet"))
+    table = Table(title="What the gate decided", show_lines=False)
+    for column in ("entity", "outcome", "why"):
+        table.add_column(column)
+    shown = decisions.entities[:40]
+    for decision in shown:
+        table.add_row(decision.entity, str(decision.outcome), decision.sentence)
+    if len(decisions.entities) > len(shown):
+        table.add_row("...", "", f"{len(decisions.entities) - len(shown):,} more in {run.folder / 'decisions.parquet'}")
+    out.print(table)
