@@ -1,0 +1,291 @@
+"""Reading data files in pieces of bounded size: CSV and JSONL as texts, Parquet with the types it has.
+
+Nothing is typed here: see ``modelfleet.data.typing``.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from modelfleet.data.badrow import EXAMPLES, BadRow
+from modelfleet.data.files import DataFile, csv_names, csv_rows, find_files, not_utf8
+from modelfleet.data.text import text_of
+from modelfleet.errors import DataError, nearest
+
+if TYPE_CHECKING:
+    from modelfleet.spec.data import DataSpec
+    from modelfleet.spec.fleet import FleetSpec
+
+BLOCK_BYTES = 16 << 20
+"""Bytes of CSV text read at a time; no row may be longer."""
+
+BLOCK_ROWS = 50_000
+"""Rows of JSONL read at a time."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What one worker reads: a whole text file, or one row group of a Parquet file.
+
+    Attributes:
+        file: The file.
+        row_group: Of a Parquet file; None for a text file.
+        first_row: Rows of the file before this piece.
+    """
+
+    file: DataFile
+    row_group: int | None = None
+    first_row: int = 0
+
+
+@dataclass
+class RawChunk:
+    """Some consecutive rows of one file, as read.
+
+    Attributes:
+        file: Where they come from.
+        first_row: Rows of the file that were read before them.
+        table: The columns the file has, by trimmed name.
+        rows_bad: Rows in between that are not rows at all (wrong number of values, not JSON).
+        bad: Examples of those, at most ``EXAMPLES``.
+    """
+
+    file: DataFile
+    first_row: int
+    table: pa.Table
+    rows_bad: int = 0
+    bad: list[BadRow] = field(default_factory=list)
+
+
+def column_names(file: DataFile, data: DataSpec) -> list[str]:
+    """Return the names of a file's columns.
+
+    Raises:
+        DataError: The file is not what it says.
+    """
+    if file.format == "csv":
+        return csv_names(file, data)[1]
+    if file.format == "parquet":
+        names = [name.strip() for name in _parquet(file).schema_arrow.names]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise DataError(f"{file.path}: the column '{twice[0]}' is there more than once; give each its own name")
+        return names
+    return _json_names(file)
+
+
+def check_files(spec: FleetSpec) -> tuple[DataFile, ...]:
+    """Return the fleet's data files after checking that each is what it says and has the columns it must have.
+
+    Only the beginning (Parquet: the footer) of each file is read.
+
+    Raises:
+        DataError: Names the file, the column that is missing and the nearest one there is.
+    """
+    data = spec.data
+    files = find_files(data)
+    needed = dict.fromkeys([*spec.entity, data.target, *(data.columns or ())])
+    for file in files:
+        names = column_names(file, data)
+        for name in needed:
+            if name in names:
+                continue
+            what = "the entity" if name in spec.entity else "the target" if name == data.target else "data.columns"
+            hint = nearest(name, names)
+            if len(names) == 1:
+                hint = f"; its only column is '{names[0]}': is the delimiter really {data.delimiter!r}?"
+            raise DataError(f"{file.path}: has no column '{name}' (expected as {what}){hint}")
+    return files
+
+
+def pieces_of(file: DataFile) -> list[Piece]:
+    """Return what can be read of a file in parallel."""
+    if file.format != "parquet":
+        return [Piece(file)]
+    pieces, first = [], 0
+    metadata = _parquet(file).metadata
+    for group in range(metadata.num_row_groups):
+        pieces.append(Piece(file, group, first))
+        first += metadata.row_group(group).num_rows
+    return pieces
+
+
+def read_piece(piece: Piece, data: DataSpec) -> Iterator[RawChunk]:
+    """Yield a piece's rows, in the file's order.
+
+    Raises:
+        DataError: The file is truncated or is not what it says.
+    """
+    if piece.file.format == "parquet":
+        yield _read_row_group(piece)
+    elif piece.file.format == "csv":
+        yield from _read_csv(piece.file, data)
+    else:
+        yield from _read_jsonl(piece.file)
+
+
+def _parquet(file: DataFile) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(file.path)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{file.path}: expected a Parquet file, but it is truncated or damaged: {error}") from error
+
+
+def _read_row_group(piece: Piece) -> RawChunk:
+    file = piece.file
+    schema = _parquet(file).schema_arrow
+    texts = [f.name for f in schema if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)]
+    try:
+        table = pq.ParquetFile(file.path, read_dictionary=texts).read_row_group(piece.row_group or 0)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{file.path}: row group {piece.row_group} is truncated or damaged: {error}") from error
+    return RawChunk(file, piece.first_row, table.rename_columns([name.strip() for name in table.column_names]))
+
+
+def _read_csv(file: DataFile, data: DataSpec) -> Iterator[RawChunk]:
+    raw, names = csv_names(file, data)
+    skipped = 0
+
+    def skip(row: pa_csv.InvalidRow) -> str:
+        nonlocal skipped
+        skipped += 1
+        return "skip"
+
+    try:
+        reader = pa_csv.open_csv(
+            file.path,
+            pa_csv.ReadOptions(
+                use_threads=False, block_size=BLOCK_BYTES, column_names=None if data.header else raw, encoding="utf8"
+            ),
+            pa_csv.ParseOptions(delimiter=data.delimiter, newlines_in_values=True, invalid_row_handler=skip),
+            pa_csv.ConvertOptions(column_types=dict.fromkeys(raw, pa.string()), strings_can_be_null=False),
+        )
+        first = 0
+        for batch in reader:
+            if batch.num_columns != len(names):
+                raise DataError(f"{file.path}: expected {len(names)} columns, found {batch.num_columns}")
+            chunk = RawChunk(file, first, pa.Table.from_batches([batch]).rename_columns(names), skipped)
+            skipped = 0
+            if chunk.rows_bad:
+                chunk.bad = _malformed(file, data, len(names), chunk.rows_bad) if first == 0 else []
+            first += batch.num_rows
+            yield chunk
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        if "invalid UTF8" in str(error) or isinstance(error, UnicodeDecodeError):
+            raise not_utf8(file, error) from error
+        raise DataError(f"{file.path}: cannot be read as CSV with delimiter {data.delimiter!r}: {error}") from error
+
+
+def _malformed(file: DataFile, data: DataSpec, expected: int, count: int) -> list[BadRow]:
+    """Return the first rows with the wrong number of values."""
+    found: list[BadRow] = []
+    try:
+        for line, row in csv_rows(file, data.delimiter):
+            if len(row) != expected:
+                reason = f"expected {expected} values, found {len(row)}"
+                found.append(BadRow(file.path, line, "", data.delimiter.join(row), reason))
+                if len(found) >= min(count, EXAMPLES):
+                    break
+    except (csv.Error, UnicodeDecodeError):  # what could be told has been told
+        pass
+    return found
+
+
+def lines_of_rows(file: DataFile, data: DataSpec, rows: list[int]) -> dict[int, int]:
+    """Return the line on which each of some rows begins (for a Parquet file: its position), counted from 1.
+
+    Args:
+        file: Where they come from.
+        data: The spec's data section.
+        rows: Positions among the rows ``read_piece`` yields, from 0.
+    """
+    if file.format != "csv":  # a JSONL chunk's first_row counts lines
+        return {row: row + 1 for row in rows}
+    wanted, lines, position = set(rows), {}, 0
+    try:
+        width = len(csv_names(file, data)[1])
+        for line, row in islice(csv_rows(file, data.delimiter), 1 if data.header else 0, None):
+            if len(row) != width:
+                continue
+            if position in wanted:
+                lines[position] = line
+                if len(lines) == len(wanted):
+                    break
+            position += 1
+    except (csv.Error, UnicodeDecodeError):  # a line number is worth less than the row's reason
+        pass
+    return lines
+
+
+def _read_jsonl(file: DataFile) -> Iterator[RawChunk]:
+    """Yield chunks with a column LINE, since a line may hold no row."""
+    first = 0
+    try:
+        with file.text() as text:
+            while lines := list(islice(text, BLOCK_ROWS)):
+                yield _json_chunk(file, first, lines)
+                first += len(lines)
+    except (UnicodeDecodeError, OSError, EOFError) as error:
+        raise not_utf8(file, error) from error
+
+
+def _json_chunk(file: DataFile, first: int, lines: list[str]) -> RawChunk:
+    rows: list[dict[str, object]] = []
+    positions: list[int] = []
+    bad: list[BadRow] = []
+    count = 0
+    for position, line in enumerate(lines, start=first):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            reason = f"is not JSON: {error}"
+        else:
+            if isinstance(row, dict):
+                rows.append(row)
+                positions.append(position)
+                continue
+            reason = f"expected a JSON object, found {type(row).__name__}"
+        count += 1
+        if len(bad) < EXAMPLES:
+            bad.append(BadRow(file.path, position + 1, "", line.strip(), reason))
+    names = dict.fromkeys(name for row in rows for name in row)
+    columns = {
+        name.strip(): pa.array([None if (v := row.get(name)) is None else text_of(v) for row in rows], pa.string())
+        for name in names
+    }
+    columns[LINE] = pa.array(positions, pa.int64())
+    return RawChunk(file, first, pa.table(columns), count, bad)
+
+
+LINE = "__line"
+"""Extra column of a JSONL chunk: each row's line, counted from 0."""
+
+
+def _json_names(file: DataFile) -> list[str]:
+    names: dict[str, None] = {}
+    try:
+        with file.text() as text:
+            for line in islice(text, 1_000):
+                if line.strip():
+                    try:
+                        row = json.loads(line)
+                    except ValueError:
+                        continue
+                    if isinstance(row, dict):
+                        names.update(dict.fromkeys(name.strip() for name in row))
+    except (UnicodeDecodeError, OSError, EOFError) as error:
+        raise not_utf8(file, error) from error
+    if not names:
+        raise DataError(f"{file.path}: expected one JSON object per line, but none of its first 1,000 lines is one")
+    return list(names)
