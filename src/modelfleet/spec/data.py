@@ -36,6 +36,9 @@ class ColumnRole(StrEnum):
     IGNORE = "ignore"
 
 
+RESERVED = "__"
+"""What names of data columns may not begin with: prepared rows carry ``__entity``, ``__part`` and the like."""
+
 UNUSED_TYPES = frozenset({ColumnType.DATE, ColumnType.TEXT})
 """Types no family can use as a feature yet; such columns must be ``ignore`` (or ``row_id``/``group``)."""
 
@@ -94,7 +97,7 @@ class DataSpec(Section):
     format: Literal["auto", "csv", "parquet", "jsonl"] = "auto"
     header: bool = True
     delimiter: str = Field(default=",", min_length=1, max_length=1)
-    missing: tuple[str, ...] = ()
+    missing: Names = ()
     target: str = Field(min_length=1)
     columns: dict[str, Column] | None = None
     max_levels: int = Field(default=50, ge=1, le=30_000)
@@ -103,6 +106,9 @@ class DataSpec(Section):
     def _columns_named(self) -> DataSpec:
         if not self.header and not self.columns:
             raise ValueError("header: false needs columns: a file without a header cannot name them")
+        for name in self.columns or ():
+            if not name or name.startswith(RESERVED):
+                raise ValueError(f"columns: '{name}' is not a usable name: it is empty or begins with '{RESERVED}'")
         return self
 
 

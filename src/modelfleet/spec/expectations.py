@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from modelfleet.spec.section import Section
 
@@ -19,7 +19,7 @@ class RowExpectation(Section):
     """
 
     type: str = Field(pattern=r"^expect_[a-z0-9_]+$")
-    arguments: dict[str, Any] = Field(default_factory=dict)
+    arguments: dict[str, JsonValue] = Field(default_factory=dict)
     severity: Literal["critical", "warning"] = "critical"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
@@ -32,7 +32,7 @@ def load_spec(path: str | Path) -> FleetSpec:
         raise SpecError(f"{path}: cannot be read as UTF-8 text: {error}") from error
     try:
         document = YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
+    except (YAMLError, ValueError, RecursionError) as error:  # ValueError: a date such as 2024-13-01
         raise SpecError(f"{path}: not valid YAML: {error}") from error
     return _with_absolute_paths(parse_spec(document, origin=str(path)), path.absolute().parent)
 
@@ -75,24 +75,26 @@ def _explain(error: ValidationError, origin: str) -> str:
 
 def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
     """Return the keys that would have been valid in the section where an unknown key stands."""
-    section: Any = FleetSpec
+    section: type[BaseModel] | None = FleetSpec
+    named_by_user = False  # the part is a key of a mapping such as data.columns, or a place in a list
     for part in location[:-1]:
-        if isinstance(part, int) or not (isinstance(section, type) and issubclass(section, BaseModel)):
+        if named_by_user:
+            named_by_user = False
             continue
-        field = section.model_fields.get(part)
-        section = _section_type(field.annotation) if field else None
-    return list(section.model_fields) if isinstance(section, type) and issubclass(section, BaseModel) else []
+        field = section.model_fields.get(str(part)) if section else None
+        section, named_by_user = _section_in(field.annotation) if field else (None, False)
+    return list(section.model_fields) if section else []
 
 
-def _section_type(annotation: Any) -> Any:
-    """Return the section class inside an annotation such as ``dict[str, Column] | None``."""
+def _section_in(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
+    """Return the section inside an annotation such as ``dict[str, Column] | None``, and whether it is one of many."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for argument in getattr(annotation, "__args__", ()):
-        found = _section_type(argument)
-        if found is not None:
-            return found
-    return None
+        return annotation, False
+    for argument in get_args(annotation):
+        section, one_of_many = _section_in(argument)
+        if section is not None:
+            return section, one_of_many or get_origin(annotation) in (dict, tuple)
+    return None, False
 
 
 def _nearest_file(path: Path) -> str:
@@ -102,7 +104,7 @@ def _nearest_file(path: Path) -> str:
 
 def _with_absolute_paths(spec: FleetSpec, folder: Path) -> FleetSpec:
     def absolute(value: str | None) -> str | None:
-        return value if value is None or "://" in value else str((folder / value).resolve())
+        return value if value is None or "://" in value else str((folder / Path(value).expanduser()).resolve())
 
     serving = spec.serving
     folders = {name: absolute(getattr(serving, name)) for name in ("requests", "answers", "dead_letters")}

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from modelfleet.errors import nearest
-from modelfleet.spec.data import ColumnRole, DataSpec, Names, SplitSpec
+from modelfleet.spec.data import UNUSED_TYPES, Column, ColumnRole, ColumnType, DataSpec, Names, SplitSpec
 from modelfleet.spec.expectations import ExpectationsSpec
-from modelfleet.spec.gate import GatePolicy
+from modelfleet.spec.gate import CLASSIFICATION_METRICS, REGRESSION_METRICS, GatePolicy
 from modelfleet.spec.section import Section
 from modelfleet.spec.serving import ServingSpec
 
@@ -21,6 +22,10 @@ class Task(StrEnum):
     BINARY = "binary"
     MULTICLASS = "multiclass"
     REGRESSION = "regression"
+
+
+CRON = r"^(@(hourly|daily|weekly|monthly|yearly)|[^\s@]+( [^\s@]+){4})$"
+"""Five fields, or one of the usual short forms."""
 
 
 class ModelSpec(Section):
@@ -37,7 +42,7 @@ class ModelSpec(Section):
     """
 
     family: str = "tree"
-    parameters: dict[str, Any] = Field(default_factory=dict)
+    parameters: dict[str, JsonValue] = Field(default_factory=dict)
     min_rows: int = Field(default=20, ge=2)
     features: Names | None = None
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
@@ -52,7 +57,7 @@ class ScheduleSpec(Section):
         on_new_data: Whether an event of the fleet's new-data asset starts a run.
     """
 
-    cron: str | None = None
+    cron: str | None = Field(default=None, pattern=CRON)
     on_new_data: bool = True
 
 
@@ -98,25 +103,61 @@ class FleetSpec(Section):
     resources: ResourcesSpec = ResourcesSpec()
 
     @model_validator(mode="after")
-    def _columns_agree(self) -> FleetSpec:
-        columns = self.data.columns
+    def _fields_agree(self) -> FleetSpec:
+        if len(set(self.entity)) < len(self.entity):
+            raise ValueError(f"entity: {', '.join(self.entity)} names a column twice")
         if self.data.target in self.entity:
             raise ValueError(f"data.target '{self.data.target}' is also an entity column")
-        if columns is None:
-            return self
-        for field, names in (("entity", self.entity), ("data.target", (self.data.target,))):
+        if self.model.features is not None and not self.model.features:
+            raise ValueError("model.features is empty, so there is nothing to learn from; leave it out to use all")
+        self._check_gate()
+        if self.data.columns is not None:
+            self._check_columns()
+        return self
+
+    def _check_gate(self) -> None:
+        regression = self.task is Task.REGRESSION
+        losses = ("absolute_error", "squared_error") if regression else ("brier", "log_loss")
+        if self.gate.loss is not None and self.gate.loss not in losses:
+            raise ValueError(
+                f"gate.loss '{self.gate.loss}' is not for task {self.task}; valid are: {', '.join(losses)}"
+            )
+        metrics = ("loss", *(REGRESSION_METRICS if regression else CLASSIFICATION_METRICS))
+        for name in self.gate.thresholds:
+            if name not in metrics:
+                raise ValueError(f"gate.thresholds: '{name}' is no metric of task {self.task}{nearest(name, metrics)}")
+
+    def _check_columns(self) -> None:
+        columns = self.data.columns or {}
+        for role, field, names in (
+            (ColumnRole.ENTITY, "entity", self.entity),
+            (ColumnRole.TARGET, "data.target", (self.data.target,)),
+        ):
             for name in names:
                 if name not in columns:
                     raise ValueError(f"{field} '{name}' is not among data.columns{nearest(name, columns)}")
+                if columns[name].role not in (role, ColumnRole.FEATURE):
+                    raise ValueError(f"column '{name}' has role {columns[name].role}, but {field} names it")
+            for name, column in columns.items():
+                if column.role is role and name not in names:
+                    raise ValueError(f"column '{name}' has role {role}, but {field} names {', '.join(names)}")
         for role in (ColumnRole.ROW_ID, ColumnRole.GROUP):
             having = [name for name, column in columns.items() if column.role is role]
             if len(having) > 1:
                 raise ValueError(f"at most one column may have role {role}, but {', '.join(having)} have it")
-        usable = [n for n, c in columns.items() if c.role is ColumnRole.FEATURE]
-        usable = [n for n in usable if n not in self.entity and n != self.data.target]
+        self._check_target(columns[self.data.target].type)
+        self._check_features(columns)
+
+    def _check_target(self, target: ColumnType) -> None:
+        number = target in (ColumnType.NUMBER, ColumnType.INTEGER)
+        if target in UNUSED_TYPES or (self.task is Task.REGRESSION and not number):
+            raise ValueError(f"data.target '{self.data.target}' has type {target}: task {self.task} cannot predict it")
+
+    def _check_features(self, columns: Mapping[str, Column]) -> None:
+        used = {*self.entity, self.data.target}
+        usable = [name for name, column in columns.items() if column.role is ColumnRole.FEATURE and name not in used]
         for name in self.model.features or ():
             if name not in usable:
                 raise ValueError(f"model.features: '{name}' is not a feature column{nearest(name, usable)}")
         if not usable:
             raise ValueError("data.columns: no column has role feature, so there is nothing to learn from")
-        return self

@@ -20,13 +20,6 @@ REGRESSION_METRICS: Final = ("mae", "rmse", "r2")
 """Names a threshold may use for numbers, beside ``loss``."""
 
 
-CLASS_METRICS = ("accuracy", "balanced_accuracy", "brier", "f1", "log_loss", "loss", "precision", "recall", "roc_auc")
-"""Metrics of a classification fleet; ``loss`` is the mean of the loss compared."""
-
-NUMBER_METRICS = ("loss", "mae", "r2", "rmse")
-"""Metrics of a regression fleet."""
-
-
 class Threshold(Section):
     """An absolute bound on one metric of the candidate's holdout.
 

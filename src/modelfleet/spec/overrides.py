@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from modelfleet.errors import SpecError
 from modelfleet.spec.file import parse_spec
 from modelfleet.spec.fleet import FleetSpec
 
-FIXED = ("fleet", "entity", "task")
+FIXED = ("fleet", "entity", "task", "data.target")
 """Fields a run may not change: they say which fleet it is."""
+
+PATHS = ("data.source", "serving.requests", "serving.answers", "serving.dead_letters")
+"""Fields that name files; an override is not written in a folder, so it must say the whole path."""
+
+_ABSENT = object()
 
 
 def override(spec: FleetSpec, patch: Mapping[str, Any]) -> FleetSpec:
@@ -21,13 +27,29 @@ def override(spec: FleetSpec, patch: Mapping[str, Any]) -> FleetSpec:
         patch: Such as ``{"model": {"family": "logistic"}}``; an empty one returns an equal spec.
 
     Raises:
-        SpecError: The patch changes what fleet this is, or the result is not a valid spec.
+        SpecError: The patch is not a mapping, changes what fleet this is or names a relative path, or the result
+            is not a valid spec.
     """
+    if not isinstance(patch, Mapping):
+        raise SpecError(f"overrides: expected a mapping such as {{'model': {{'family': 'logistic'}}}}, not {patch!r}")
     for field in FIXED:
-        if field in patch:
-            raise SpecError(f"overrides: '{field}' cannot be overridden; it says which fleet this is")
+        if _get(patch, field) is not _ABSENT:
+            raise SpecError(f"overrides: {field}: cannot be overridden; it says which fleet this is")
+    for field in PATHS:
+        path = _get(patch, field)
+        if isinstance(path, str) and "://" not in path and not Path(path).is_absolute():
+            raise SpecError(f"overrides: {field}: is '{path}'; write the whole path, beginning with /")
     document = spec.model_dump(mode="json", exclude_unset=True)
     return parse_spec(_merge(document, patch), origin="overrides")
+
+
+def _get(patch: Mapping[str, Any], field: str) -> Any:
+    value: Any = patch
+    for part in field.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            return _ABSENT
+        value = value[part]
+    return value
 
 
 def _merge(target: Any, patch: Any) -> Any:
