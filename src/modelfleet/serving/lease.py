@@ -12,7 +12,7 @@ import re
 import socket
 import threading
 import uuid
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -115,8 +115,13 @@ class LeaseFolder:
                 logger.warning("lease %s cannot be read and is passed over: %s", file, error)
         return leases
 
-    def live(self, now: datetime) -> list[Lease]:
-        """Return the leases that have not expired at ``now`` (with a time zone), ordered by process."""
+    def live(self, now: datetime | None = None) -> list[Lease]:
+        """Return the leases that have not expired, ordered by process.
+
+        Args:
+            now: When, with a time zone; None means now.
+        """
+        now = now or datetime.now(UTC)
         return [lease for lease in self.all() if lease.expires_at > now]
 
     def sweep(self, now: datetime, *, older_than: timedelta = timedelta(hours=1)) -> None:

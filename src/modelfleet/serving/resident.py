@@ -1,0 +1,298 @@
+"""The resident fleet: the models one process answers with, swapped for newer ones while it answers."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import socket
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelfleet.errors import LedgerEmptyError, ModelfleetError, ReleaseError
+from modelfleet.releases.ledger import Ledger
+from modelfleet.serving.answer import Answer, DeadLetter
+from modelfleet.serving.lease import PERIODS, Lease, LeaseFolder, LeaseKeeper, Refusal, process_name
+from modelfleet.serving.loading import load_release
+from modelfleet.serving.predict import Failure, Outcome, predict_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from modelfleet.releases.manifest import Release
+    from modelfleet.serving.loading import LoadedFleet
+    from modelfleet.serving.request import Request
+
+logger = logging.getLogger(__name__)
+
+IO_ATTEMPTS = 3
+"""A release whose files cannot be read for a reason that may pass is tried this often before it is refused."""
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class ResidentFleet:
+    """Answers requests with the newest release that is ready, and makes newer ones ready in the background.
+
+    A batch takes the serving reference once, so every answer of it is by one generation. A release that cannot be
+    loaded is refused once, with the reason in the process's lease, and the last good one keeps answering.
+
+    Args:
+        ledger: The fleet's releases.
+        leases: Where this process reports.
+        fleet: The fleet's name.
+        process: This process's name; None makes one up.
+        job: The streaming job it belongs to.
+        lease_seconds: How often the lease is renewed and the ledger is looked at without a notice.
+        clock: Returns the time, with a time zone.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        leases: LeaseFolder,
+        *,
+        fleet: str,
+        process: str | None = None,
+        job: str = "",
+        lease_seconds: float = 10.0,
+        clock: Callable[[], datetime] = _utc_now,
+    ) -> None:
+        self.fleet = fleet
+        self.process = process or process_name()
+        self._ledger = ledger
+        self._leases = leases
+        self._job = job
+        self._lease_seconds = lease_seconds
+        self._clock = clock
+        self._serving: LoadedFleet | None = None
+        self._serving_since: datetime | None = None
+        self._refused: dict[int, str] = {}
+        self._failed: dict[int, str] = {}
+        self._attempts: dict[int, int] = {}
+        self._state = threading.Lock()
+        self._wake = threading.Event()
+        self._closed = False
+        self._loader = threading.Thread(target=self._load_until_closed, name="modelfleet-loader", daemon=True)
+        self._keeper = LeaseKeeper(leases, self._lease, lease_seconds)
+
+    def start(self) -> None:
+        """Load the newest release that can be loaded, write the lease, and go on looking for newer releases.
+
+        Raises:
+            LedgerEmptyError: The fleet has no release.
+            ReleaseError: None of its releases can be loaded; the message has the reason for each.
+        """
+        self._load_newer()
+        if self._serving is None:
+            if not self._failed:
+                raise LedgerEmptyError(self.fleet)
+            reasons = "; ".join(f"generation {g}: {reason}" for g, reason in sorted(self._failed.items()))
+            raise ReleaseError(f"fleet '{self.fleet}': no release can be loaded: {reasons}")
+        self._leases.sweep(self._clock())
+        self._keeper.start()
+        self._loader.start()
+        atexit.register(self.close)
+
+    def notice(self, generation: int) -> None:
+        """Take note that a release may be there; returns at once. Older and repeated ones do nothing."""
+        serving = self._serving
+        if (serving is None or generation > serving.generation) and generation not in self._refused:
+            self._wake.set()
+
+    @property
+    def closed(self) -> bool:
+        """Whether ``close`` was called."""
+        return self._closed
+
+    @property
+    def generation(self) -> int:
+        """The generation that answers now."""
+        return self._current().generation
+
+    @property
+    def refused(self) -> tuple[Refusal, ...]:
+        """The releases this process would not load, oldest first."""
+        with self._state:
+            return tuple(Refusal(generation=g, reason=reason) for g, reason in sorted(self._refused.items()))
+
+    def predict(self, requests: Sequence[Request]) -> list[Answer | DeadLetter]:
+        """Answer a batch; one result per request, in order. Never raises for data.
+
+        Args:
+            requests: Any number of them; all are answered by one generation.
+        """
+        serving = self._current()
+        results = predict_rows(serving, [request.row for request in requests])
+        now = self._clock()
+        return [self._result(*pair, serving.generation, now) for pair in zip(requests, results, strict=True)]
+
+    def close(self) -> None:
+        """Stop the threads and remove the lease; calling it again does nothing."""
+        self._closed = True
+        self._wake.set()
+        self._keeper.close()
+        if self._loader.is_alive() and self._loader is not threading.current_thread():
+            self._loader.join(timeout=5)
+        atexit.unregister(self.close)
+
+    def _current(self) -> LoadedFleet:
+        serving = self._serving
+        if serving is None:
+            raise ReleaseError(f"fleet '{self.fleet}': nothing is loaded yet; call start() first")
+        return serving
+
+    def _result(
+        self, request: Request, result: Outcome | Failure, generation: int, now: datetime
+    ) -> Answer | DeadLetter:
+        if isinstance(result, Failure):
+            return DeadLetter.of(
+                request.original,
+                reason=result.reason,
+                stage="predict",
+                now=now,
+                request_id=request.request_id,
+                entity=result.entity,
+                generation=generation,
+            )
+        return Answer(
+            request_id=request.request_id,
+            fleet=self.fleet,
+            entity=result.entity,
+            prediction=result.prediction,
+            score=result.score,
+            generation=generation,
+            served_by=result.served_by,
+            event_time=None if request.event_time is None else request.event_time.isoformat(),
+            processed_time=now.isoformat(),
+            process=self.process,
+        )
+
+    def _load_until_closed(self) -> None:
+        while not self._closed:
+            self._wake.wait(self._lease_seconds)
+            self._wake.clear()
+            if self._closed:
+                return
+            try:
+                self._load_newer()
+            except Exception:  # a ledger that cannot be listed now may be listed at the next look
+                logger.exception("fleet %s: looking for a newer release failed; trying again", self.fleet)
+
+    def _load_newer(self) -> None:
+        for release in self._newer_releases():
+            if self._closed or self._load(release):
+                return
+
+    def _newer_releases(self) -> Iterator[Release]:
+        """Yield releases newer than the serving one and not refused yet, newest first."""
+        floor = 0 if self._serving is None else self._serving.generation
+        newest = self._ledger.latest()
+        if newest is None or newest.generation <= floor:
+            return
+        if newest.generation not in self._refused:
+            yield newest
+        for release in sorted(self._ledger.all(), key=lambda release: -release.generation):
+            if floor < release.generation < newest.generation and release.generation not in self._refused:
+                yield release
+
+    def _load(self, release: Release) -> bool:
+        generation = release.generation
+        try:
+            loaded = load_release(release, fleet=self.fleet, reuse=self._serving)
+        except Exception as error:  # whatever is wrong with a release, the last good one keeps answering
+            reason = str(error) if isinstance(error, ModelfleetError) else f"{type(error).__name__}: {error}"
+            passing = isinstance(error, OSError) and not isinstance(error, FileNotFoundError)
+            self._failed[generation] = reason
+            self._attempts[generation] = self._attempts.get(generation, 0) + 1
+            if passing and self._attempts[generation] < IO_ATTEMPTS:
+                logger.warning("generation %d could not be read and is tried again: %s", generation, reason)
+                return False
+            self._refuse(generation, reason)
+            return False
+        with self._state:
+            self._serving = loaded
+            self._serving_since = self._clock()
+        logger.info("fleet %s: generation %d serves", self.fleet, generation)
+        self._keeper.renew()
+        return True
+
+    def _refuse(self, generation: int, reason: str) -> None:
+        with self._state:
+            self._refused[generation] = reason
+        logger.error("fleet %s: generation %d is refused: %s", self.fleet, generation, reason)
+        self._keeper.renew()
+
+    def _lease(self) -> Lease:
+        now = self._clock()
+        with self._state:
+            serving = None if self._serving is None else self._serving.generation
+            refused = tuple(
+                Refusal(generation=g, reason=reason)
+                for g, reason in sorted(self._refused.items())
+                if serving is None or g > serving
+            )
+            since = self._serving_since
+        return Lease(
+            process=self.process,
+            fleet=self.fleet,
+            job=self._job,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            serving=serving,
+            serving_since=since,
+            refused=refused,
+            renewed_at=now,
+            expires_at=now + timedelta(seconds=PERIODS * self._lease_seconds),
+        )
+
+
+@dataclass(frozen=True)
+class ResidentConfig:
+    """Which resident fleet a process wants; equal ones share it.
+
+    Attributes:
+        fleet: The fleet's name.
+        releases: Folder of the ledger.
+        leases: Folder of the leases.
+        job: The streaming job.
+        lease_seconds: The lease's period.
+    """
+
+    fleet: str
+    releases: str
+    leases: str
+    job: str = ""
+    lease_seconds: float = 10.0
+
+
+_residents: dict[tuple[int, ResidentConfig], ResidentFleet] = {}
+_residents_lock = threading.Lock()
+
+
+def get_resident(config: ResidentConfig) -> ResidentFleet:
+    """Return this process's resident fleet, started; every caller with an equal configuration gets the same one.
+
+    Raises:
+        LedgerEmptyError: The fleet has no release.
+        ReleaseError: None of its releases can be loaded.
+    """
+    key = (os.getpid(), config)  # a forked child has none of its parent's threads
+    with _residents_lock:
+        resident = _residents.get(key)
+        if resident is None or resident.closed:
+            resident = ResidentFleet(
+                Ledger(Path(config.releases)),
+                LeaseFolder(Path(config.leases)),
+                fleet=config.fleet,
+                job=config.job,
+                lease_seconds=config.lease_seconds,
+            )
+            resident.start()
+            _residents[key] = resident
+        return resident
