@@ -5,20 +5,24 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from examples.demo.airflow_client import AirflowClient, AirflowError, DagRun
 from examples.demo.report import DemoFacts, RequestFacts, RunFacts
-from examples.demo.traffic import Traffic
+from examples.demo.traffic import Traffic, adult_rows
 from infra.local.settings import REPOSITORY
 from modelfleet.home import Home
 from modelfleet.releases.ledger import Ledger
 from modelfleet.serving.lease import LeaseFolder
+from modelfleet.spec import load_spec
 
 FLEET = "income"
 HERE = Path(__file__).parent
 REQUESTS_PER_SECOND = 50.0
+BAD_EVERY = 500
+"""One request in so many is broken on purpose, to show a dead letter."""
 RUN_LIMIT_SECONDS = 240.0
 
 
@@ -41,8 +45,9 @@ class Story:
             requests=self.fleet_home.requests,
             answers=self.fleet_home.answers,
             dead_letters=self.fleet_home.dead_letters,
-            rows=REPOSITORY / "examples/adult/adult.test",
+            rows=adult_rows(REPOSITORY / "examples/adult/adult.test", load_spec(REPOSITORY / f"fleets/{FLEET}.yaml")),
             per_second=REQUESTS_PER_SECOND,
+            bad_every=BAD_EVERY,
         )
         self.runs: list[RunFacts] = []
         self.entities = 0
@@ -69,6 +74,7 @@ class Story:
         finally:
             self.say("stopping the traffic and waiting for the last answers")
             self.traffic.stop()
+            self.traffic.wait_until_settled(30)
 
     def retrain(self, title: str, conf: Mapping[str, Any]) -> RunFacts:
         """Run the retrain DAG and keep its facts.
@@ -113,7 +119,7 @@ class Story:
                 raise AirflowError(f"the release asset did not start {dag}")
             time.sleep(0.3)
         self._ended(dag, run)
-        live = LeaseFolder(self.fleet_home.leases).live()
+        live = LeaseFolder(self.fleet_home.leases).live(datetime.now(UTC))
         self.say(f"  {len(live)} process serves generation {live[0].serving if live else '?'}")
 
     def roll_back(self) -> None:
@@ -131,7 +137,7 @@ class Story:
         return DemoFacts(
             entities=self.entities,
             runs=self.runs,
-            generations_served=sorted(self.traffic.first_answers()),
+            generations_served=sorted(counts.generations),
             swap_seconds=self._swap_seconds(),
             requests=RequestFacts(
                 sent=counts.sent,
@@ -146,16 +152,12 @@ class Story:
 
     def _swap_seconds(self) -> list[float]:
         """For each release after the first: publication to the first answer with it by the last process."""
-        first_answers = self.traffic.first_answers()
-        return [
-            round(max(first_answers[release.generation].values()) - release.created_at.timestamp(), 3)
-            for release in self.ledger.all()[1:]
-            if release.generation in first_answers
-        ]
+        switches = [(release, self.traffic.switched_at(release.generation)) for release in self.ledger.all()[1:]]
+        return [round((at - release.created_at).total_seconds(), 3) for release, at in switches if at is not None]
 
     def _wait_for_answers_of(self, generation: int) -> None:
         deadline = time.monotonic() + 60
-        while generation not in self.traffic.first_answers():
+        while generation not in self.traffic.summary().generations:
             if time.monotonic() > deadline:
                 raise AirflowError(f"no answer names generation {generation}")
             time.sleep(0.3)

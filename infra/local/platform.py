@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -150,8 +151,6 @@ class Platform:
             return False
 
     def _job_server_healthy(self) -> bool:
-        import socket
-
         try:
             with socket.create_connection(("127.0.0.1", self.ports.jobs), timeout=1):
                 return True

@@ -20,23 +20,20 @@ class Ports:
     Attributes:
         airflow: Airflow's API server and UI.
         mlflow: The tracking server.
-        jobs: The job server's gRPC endpoint.
-        artifacts: The job server's artifact endpoint.
-        flink: Lowest port of Flink's REST API; the job server takes the first free one from here on.
+        jobs: The job server's gRPC endpoint; Flink's REST API takes free ports of its own.
     """
 
     airflow: int = 18080
     mlflow: int = 15000
     jobs: int = 18099
-    artifacts: int = 18098
-    flink: int = 18081
 
     @classmethod
     def free(cls) -> Ports:
         """Return the default ports where they are free, and others where they are taken."""
         taken: set[int] = set()
         chosen = {}
-        for name, port in asdict(cls()).items():
+        for name, wanted in asdict(cls()).items():
+            port = wanted
             while port in taken or not _is_free(port):
                 port += 100
             taken.add(port)
@@ -106,9 +103,7 @@ def environment(home: Path, ports: Ports, socket_path: Path) -> dict[str, str]:
         "MODELFLEET_REPOSITORY": str(REPOSITORY),
         "MODELFLEET_HOME": str(home),
         "MODELFLEET_FLEETS": os.environ.get("MODELFLEET_FLEETS", str(REPOSITORY / "fleets")),
-        "MODELFLEET_JOB_SERVER": f"127.0.0.1:{ports.jobs}",
-        "MODELFLEET_ARTIFACT_PORT": str(ports.artifacts),
-        "MODELFLEET_FLINK_PORT": str(ports.flink),
+        "MODELFLEET_JOB_PORT": str(ports.jobs),
         "MODELFLEET_SOCKET": str(socket_path),
         "MLFLOW_PORT": str(ports.mlflow),
         "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{ports.mlflow}",

@@ -26,7 +26,9 @@ def test_names_say_something() -> None:
 
 
 def test_files_are_short() -> None:
-    long = {path.name: lines for path in tracked("*.py") if (lines := len(path.read_text().splitlines())) > LONGEST_FILE}
+    long = {
+        path.name: lines for path in tracked("*.py") if (lines := len(path.read_text().splitlines())) > LONGEST_FILE
+    }
     assert long == {}
 
 

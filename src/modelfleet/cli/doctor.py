@@ -17,6 +17,7 @@ import typer
 from rich.table import Table
 
 from modelfleet.cli.output import JsonFlag, out, print_json
+from modelfleet.errors import EngineUnavailableError
 from modelfleet.home import Home
 
 EXTRAS = {
@@ -115,19 +116,27 @@ def _home() -> Finding:
 
 
 def _services() -> list[Finding]:
-    from modelfleet.engines.flink import job_server_address
+    # A service that is not up is not a fault of the machine: it may just not have been started
+    return [_job_server(), _mlflow()]
 
+
+def _job_server() -> Finding:
+    from modelfleet.engines.job_server import find_job_server
+
+    try:
+        return Finding("Flink job server", "ok", find_job_server(Home.from_environment()).endpoint)
+    except EngineUnavailableError as error:
+        return Finding("Flink job server", "optional", str(error).split(":")[0], "`modelfleet serve` starts one")
+
+
+def _mlflow() -> Finding:
     uri = os.environ.get("MLFLOW_TRACKING_URI", "")
-    places = [("Flink job server", f"tcp://{job_server_address()}", "start it with `make up` or `modelfleet serve`")]
-    if uri.startswith("http"):
-        places.append(("MLflow", uri, f"start it, or unset MLFLOW_TRACKING_URI ({uri}) to use a local file"))
-    findings = []
-    for name, address, remedy in places:
-        parts = urlsplit(address)
-        try:
-            with socket.create_connection((parts.hostname or "", parts.port or 80), timeout=2):
-                findings.append(Finding(name, "ok", address))
-        except OSError as error:
-            # A service that is not up is not a fault of the machine: it may just not have been started
-            findings.append(Finding(name, "optional", f"{address}: {error.strerror or error}", remedy))
-    return findings
+    parts = urlsplit(uri)
+    if not uri.startswith("http"):
+        return Finding("MLflow", "ok", uri or "a local file; MLFLOW_TRACKING_URI is not set")
+    try:
+        with socket.create_connection((parts.hostname or "", parts.port or 80), timeout=2):
+            return Finding("MLflow", "ok", uri)
+    except OSError as error:
+        remedy = "start it, or unset MLFLOW_TRACKING_URI to use a local file"
+        return Finding("MLflow", "optional", f"{uri}: {error.strerror or error}", remedy)

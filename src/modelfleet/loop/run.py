@@ -144,9 +144,7 @@ class Run:
             actor=actor,
             started_at=datetime.now(UTC),
             champion=release
-            and ChampionRef(
-                generation=release.generation, bundle=release.bundle.uri, sha256=release.bundle.sha256
-            ),
+            and ChampionRef(generation=release.generation, bundle=release.bundle.uri, sha256=release.bundle.sha256),
         )
         folder.mkdir(parents=True, exist_ok=True)
         _replace(folder / "spec.json", effective.model_dump_json(indent=2))
