@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 METADATA_KEY = b"modelfleet"
 
 
-def write_shard(  # noqa: PLR0917
+def write_shard(
     folder: Path, shard: int | None, family: str, parameters: Mapping[str, object], schema: Schema, models: pa.Table
 ) -> ShardFile:
     """Write the models of one shard; any process may call it, and calling it again changes nothing.
@@ -122,6 +122,7 @@ def _canonical(models: pa.Table, where: str) -> pa.Table:
         models = models.set_column(0, ENTITY, models[ENTITY].cast(pa.string()))
     order = pc.sort_indices(models, sort_keys=[(ENTITY, "ascending")])
     table = models.unify_dictionaries().take(order).combine_chunks()
+    table = pa.Table.from_arrays(table.columns, names=table.column_names)  # drops field metadata and "not null"
     entities = table[ENTITY]
     if entities.null_count:
         raise BundleError(f"{where}: {entities.null_count} models have no entity")
