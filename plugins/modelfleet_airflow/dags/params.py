@@ -1,0 +1,78 @@
+"""The Params of each DAG: what the trigger form asks, and what REST accepts as ``conf``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, get_args
+
+from airflow.sdk import Param
+
+from modelfleet.spec.fleet import FleetSpec
+
+if TYPE_CHECKING:
+    from modelfleet_airflow.dags.fleets import Fleet
+
+ENGINES: list[str] = list(get_args(FleetSpec.model_fields["engine"].annotation))
+
+
+def _reason() -> Param:
+    return Param("", type="string", title="Reason", description="Why; recorded with the run and in MLflow.")
+
+
+def retrain_params(fleet: Fleet) -> dict[str, Param]:
+    """Return the Params of a retrain DAG."""
+    return {
+        "entities": Param(
+            None,
+            type=["null", "array"],
+            items={"type": "string", "minLength": 1},
+            title="Entities",
+            description="Train only these, one per line. Empty means all; the champions of the others stay.",
+        ),
+        "overrides": Param(
+            {},
+            type="object",
+            title="Overrides",
+            description='A JSON merge patch on the spec for this run only, such as {"model": {"family": "logistic"}}.',
+        ),
+        "reason": _reason(),
+        "engine": Param(
+            fleet.spec.engine,
+            type="string",
+            enum=ENGINES,
+            title="Engine",
+            description="Where this run's Beam jobs run.",
+        ),
+        "force": Param(
+            False,
+            type="boolean",
+            title="Force",
+            description="Promote in spite of the comparison with the champion; never in spite of absolute thresholds "
+            "or validation.",
+        ),
+    }
+
+
+def rollback_params() -> dict[str, Param]:
+    """Return the Params of a rollback DAG."""
+    return {
+        "to": Param(
+            None,
+            type=["null", "integer"],
+            minimum=1,
+            title="Back to generation",
+            description="The generation whose bundle shall serve again. Empty means the last different one.",
+        ),
+        "reason": _reason(),
+    }
+
+
+def score_params() -> dict[str, Param]:
+    """Return the Params of a batch-score DAG."""
+    return {
+        "input": Param(
+            type="string", minLength=1, title="Input", description="File with the rows to score, CSV or Parquet."
+        ),
+        "output": Param(
+            type="string", minLength=1, title="Output", description="Parquet file to write; appears when it is whole."
+        ),
+    }

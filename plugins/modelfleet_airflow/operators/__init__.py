@@ -1,0 +1,1 @@
+"""Operators that run a Beam job as a process of its own."""

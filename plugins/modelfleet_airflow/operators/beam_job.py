@@ -1,0 +1,101 @@
+"""The operator that stands in a DAG for a Beam job: cheap to import, does all its work in ``execute``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk import BaseOperator
+
+from modelfleet_airflow.dags.failures import retried_only_if_it_may_help
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow.sdk import Context
+
+    from modelfleet_airflow.operators.beam_pipeline import ControlledBeamOperator
+
+LOCAL_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
+"""By class path: the name DirectRunner first tries to download another engine."""
+
+
+class BeamJobOperator(BaseOperator):
+    """Runs ``python -m beam_jobs.<job>`` by the Beam provider's operator, on the engine the spec names.
+
+    A job that says its input is wrong (exit code 2) fails at once; any other failure is retried as often as the spec
+    says. The task's message is the job's last error line; the whole log stands in the task's log.
+
+    Args:
+        job: Which job: ``prepare``, ``train`` or ``score``.
+        run: Folder of the loop's run, whose spec says where the job runs; usually the XCom of ``open_run``.
+        spec: Instead of ``run``, a fleet's YAML file, for a job that belongs to no run.
+        arguments: The job's own arguments besides ``run``, by name without dashes; None leaves one out.
+    """
+
+    template_fields: Sequence[str] = ("run_folder", "arguments")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"arguments": "json"}
+    ui_color = "#f4e3d7"
+
+    def __init__(
+        self,
+        *,
+        job: str,
+        run: Any = None,
+        spec: Path | str | None = None,
+        arguments: Mapping[str, Any] | None = None,
+        **operator_arguments: Any,
+    ) -> None:
+        super().__init__(**operator_arguments)
+        if (run is None) == (spec is None):
+            raise ValueError(f"task '{self.task_id}': give either run or spec")
+        self.job = job
+        self.run_folder = run
+        self.spec_path = None if spec is None else str(spec)
+        self.arguments = dict(arguments or {})
+        self._pipeline: ControlledBeamOperator | None = None
+
+    @retried_only_if_it_may_help()
+    def execute(self, context: Context) -> None:
+        """Run the job to its end.
+
+        Raises:
+            AirflowFailException: The input is wrong; it is not tried again.
+            AirflowException: The job failed; its message has the last error line.
+        """
+        from airflow.sdk.bases.operator import ExecutorSafeguard
+
+        from modelfleet_airflow.operators.beam_pipeline import ControlledBeamOperator
+
+        arguments, options = self._command()
+        self._pipeline = ControlledBeamOperator(
+            task_id=self.task_id,
+            py_file=f"beam_jobs.{self.job}",
+            py_options=["-m"],
+            py_interpreter=sys.executable,
+            runner=str(options.pop("runner", None) or LOCAL_RUNNER),
+            pipeline_options={**arguments, **options},
+            deferrable=False,  # the triggerer would run the whole pipeline itself
+        )
+        ExecutorSafeguard.tracker.set(self._pipeline)  # this task runs it, so it is no stray operator
+        self._pipeline.execute(context)
+
+    def on_kill(self) -> None:
+        """End the job with the task."""
+        if self._pipeline is not None:
+            self._pipeline.on_kill()
+
+    def _command(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the job's own arguments and the engine's pipeline options."""
+        from modelfleet.engines.options import pipeline_options
+        from modelfleet.home import Home
+        from modelfleet.loop.run import Run
+        from modelfleet.spec.file import load_spec
+
+        if self.run_folder is not None:
+            run = Run.load(self.run_folder)
+            return {"run": str(run.folder), **self.arguments}, dict(pipeline_options(run.spec, self.job, run.home))
+        assert self.spec_path is not None
+        options = pipeline_options(load_spec(self.spec_path), self.job, Home.from_environment())
+        return dict(self.arguments), dict(options)

@@ -1,0 +1,93 @@
+"""The Beam provider's operator, with the process it starts under control. Imported only while a task runs.
+
+Importing the provider costs half a second, and Airflow would pay it again for every task of a DAG.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from airflow.providers.apache.beam.hooks.beam import BeamHook, BeamRunnerType, beam_options_to_args
+from airflow.providers.apache.beam.operators.beam import BeamRunPythonPipelineOperator
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from modelfleet.errors import InputError, RetryableError
+from modelfleet_airflow.operators.child_process import ChildProcess
+
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+"""Beam's workers are the parallelism; BLAS threads inside each made a job seven times slower."""
+
+
+class ControlledBeamHook(BeamHook):
+    """Starts a pipeline through a ChildProcess and tells by its exit code whether a retry may help.
+
+    Args:
+        runner: Name or class path of the runner.
+        child: What runs the command.
+    """
+
+    def __init__(self, runner: str, child: ChildProcess) -> None:
+        super().__init__(runner=runner)
+        self._child = child
+
+    def start_python_pipeline(
+        self,
+        variables: dict[str, Any],
+        py_file: str,
+        py_options: list[str],
+        py_interpreter: str = "python3",
+        py_requirements: list[str] | None = None,
+        py_system_site_packages: bool = False,
+        process_line_callback: Callable[[str], None] | None = None,
+        is_dataflow_job_id_exist_callback: Callable[[], bool] | None = None,
+    ) -> None:
+        """Run the pipeline; the provider's method also starts a process only to log Beam's version, this one does not.
+
+        Raises:
+            AirflowFailException: The job says that its input is wrong.
+            AirflowException: It failed otherwise, and a retry may help.
+        """
+        if py_requirements is not None:
+            raise AirflowFailException("py_requirements: a job uses the environment it is started from")
+        labels = variables.pop("labels", {})
+        command = [py_interpreter, *py_options, py_file, f"--runner={self.runner}", *beam_options_to_args(variables)]
+        command += [f"--labels={key}={value}" for key, value in labels.items()]
+        code = self._child.run(
+            command,
+            environment=ONE_THREAD,
+            each_line=process_line_callback,
+            enough=is_dataflow_job_id_exist_callback,
+        )
+        if code == 0:
+            return
+        what = f"signal {-code}" if code < 0 else f"exit code {code}"
+        message = f"{py_file} ended with {what}: {self._child.last_error()}"
+        if code == InputError.exit_code:
+            raise AirflowFailException(message)
+        if code == RetryableError.exit_code:
+            raise AirflowException(f"{message} (an outside system failed; a retry may help)")
+        raise AirflowException(message)
+
+
+class ControlledBeamOperator(BeamRunPythonPipelineOperator):
+    """BeamRunPythonPipelineOperator whose pipeline ends with the task, whatever ends the task."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._child = ChildProcess(self.log)
+
+    def _init_pipeline_options(self, *args: Any, **kwargs: Any) -> Any:
+        result = super()._init_pipeline_options(*args, **kwargs)
+        self.beam_hook = ControlledBeamHook(self.runner, self._child)
+        return result
+
+    def _cast_dataflow_config(self) -> None:
+        # For other runners the provider only warns of a configuration nobody gave, and needs the Google provider
+        if self.runner.lower() == BeamRunnerType.DataflowRunner.lower():
+            super()._cast_dataflow_config()
+
+    def on_kill(self) -> None:
+        """End the pipeline: Airflow's own calls this when the task times out or is marked as failed."""
+        super().on_kill()
+        self._child.stop()

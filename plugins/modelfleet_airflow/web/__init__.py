@@ -1,0 +1,1 @@
+"""The pages modelfleet adds to Airflow's UI."""
