@@ -60,7 +60,7 @@ class DataFile:
 
     def text(self) -> TextIO:
         """Open a CSV or JSONL file as text, past a byte order mark."""
-        raw = gzip.open(self.path, "rb") if self.compressed else open(self.path, "rb")
+        raw = gzip.open(self.path, "rb") if self.compressed else open(self.path, "rb")  # noqa: SIM115 - closed by caller
         return io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
 
 

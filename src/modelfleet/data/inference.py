@@ -231,7 +231,7 @@ class _Facts:
         return bool(_ID_NAME.search(self.name))
 
 
-def _infer(facts: _Facts, max_levels: int) -> tuple[Column, str]:
+def _infer(facts: _Facts, max_levels: int) -> tuple[Column, str]:  # noqa: PLR0911 - one rule per return
     """Return type and role of a column that is neither entity nor target."""
     kind, ignore = facts.type, ColumnRole.IGNORE
     if facts.filled == 0:
@@ -291,7 +291,7 @@ def _one_of_each(columns: Mapping[str, InferredColumn]) -> dict[str, InferredCol
     return result
 
 
-def _type_of(name: str, arrow: pa.DataType, values: pa.Array) -> ColumnType:
+def _type_of(name: str, arrow: pa.DataType, values: pa.Array) -> ColumnType:  # noqa: PLR0911 - one rule per return
     """Return the type that fits every one of the distinct values present."""
     if pa.types.is_date(arrow) or pa.types.is_timestamp(arrow):
         return ColumnType.DATE

@@ -42,6 +42,7 @@ class Schema(BaseModel):
         task: What is predicted.
         classes: Class labels as text, sorted; empty for regression. For ``binary`` the second one is the positive.
         features: Inputs in the order the models expect.
+        missing: Texts that mean "no value", besides the empty one; sorted.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,6 +52,7 @@ class Schema(BaseModel):
     task: Task
     classes: tuple[str, ...]
     features: tuple[Feature, ...]
+    missing: tuple[str, ...] = ()
 
     @property
     def categories(self) -> tuple[Feature, ...]:

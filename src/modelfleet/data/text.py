@@ -23,7 +23,7 @@ _WHOLE = 1e15
 """Floats below this that have no fraction are written as integers: pandas turns integers with gaps into floats."""
 
 
-def text_of(value: object) -> str:
+def text_of(value: object) -> str:  # noqa: PLR0911 - one type per return
     """Return the text of one value; the empty text where there is none (None, NaN)."""
     if isinstance(value, str):
         return value.strip(BLANKS)

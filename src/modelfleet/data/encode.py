@@ -1,0 +1,185 @@
+"""Rows as the models see them, by a schema: from tables (prepared shards, files to score) and from requests."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from modelfleet.data.encoded import MISSING, UNSEEN, EncodedRows
+from modelfleet.data.schema import Feature, Schema
+from modelfleet.data.text import as_text, text_of
+from modelfleet.data.typed import EXPECTED, integer_of, is_missing, number_of, truth_of, type_column
+from modelfleet.errors import DataError, nearest
+from modelfleet.spec.data import ColumnType
+
+_LARGEST_WHOLE = 10**18
+
+
+def encode_table(schema: Schema, table: pa.Table) -> EncodedRows:
+    """Encode a table whose columns are typed already, such as a prepared shard.
+
+    Raises:
+        DataError: A feature is not among the columns, or a column holds what does not fit its type.
+    """
+    encoded, errors = encode_raw_table(schema, table)
+    for row, reason in errors.items():
+        raise DataError(f"row {row}: {reason}")
+    return encoded
+
+
+def encode_raw_table(schema: Schema, table: pa.Table) -> tuple[EncodedRows, dict[int, str]]:
+    """Encode a table as read from a file; numbers may be texts.
+
+    Args:
+        schema: What the models expect.
+        table: n rows; columns that are not features are not looked at.
+
+    Returns:
+        The n encoded rows, and for each row with a value that does not fit, one sentence (its encoding there is
+        "missing").
+
+    Raises:
+        DataError: A feature is not among the columns.
+    """
+    _require(schema, table)
+    n = len(table)
+    errors: dict[int, str] = {}
+    codes = np.empty((n, len(schema.categories)), np.int32, order="F")
+    for j, feature in enumerate(schema.categories):
+        codes[:, j] = _codes(feature, table[feature.name], schema.missing)
+    numbers = np.empty((n, len(schema.numbers)), np.float64, order="F")
+    for j, feature in enumerate(schema.numbers):
+        numbers[:, j] = _numbers(feature, table[feature.name], schema.missing, errors)
+    return EncodedRows(np.ascontiguousarray(codes), np.ascontiguousarray(numbers)), errors
+
+
+def encode_records(schema: Schema, rows: Sequence[Mapping[str, object]]) -> tuple[EncodedRows, dict[int, str]]:
+    """Encode rows as they come in requests.
+
+    Args:
+        schema: What the models expect.
+        rows: n mappings of column to value; columns that are not features are not looked at. A value of None or
+            the empty text is missing; an absent feature is an error.
+
+    Returns:
+        The n encoded rows, and for each row that cannot be encoded, one sentence (its encoding is all missing).
+    """
+    encoders = _encoders(schema)
+    categories, numbers = len(schema.categories), len(schema.numbers)
+    codes = np.full((len(rows), categories), MISSING, np.int32)
+    values = np.full((len(rows), numbers), np.nan, np.float64)
+    errors: dict[int, str] = {}
+    for i, row in enumerate(rows):
+        code: list[int] = []
+        value: list[float] = []
+        try:
+            for name, is_category, encode in encoders:
+                (code if is_category else value).append(encode(row[name]))  # type: ignore[arg-type]
+        except KeyError:
+            errors[i] = f"the row has no column '{name}'{nearest(name, [str(key) for key in row])}"
+        except ValueError as error:
+            errors[i] = f"column '{name}' is {_short(row[name])}: {error}"
+        else:
+            codes[i], values[i] = code, value
+    return EncodedRows(codes, values), errors
+
+
+@lru_cache(maxsize=64)
+def _encoders(schema: Schema) -> tuple[tuple[str, bool, Callable[[object], float]], ...]:
+    missing = frozenset(schema.missing)
+    return tuple(
+        (f.name, f.kind == "category", _category(f, missing) if f.kind == "category" else _number(f, missing))
+        for f in (*schema.categories, *schema.numbers)
+    )
+
+
+def _category(feature: Feature, missing: frozenset[str]) -> Callable[[object], float]:
+    known = {level: i + 1 for i, level in enumerate(feature.levels or ())}
+    known |= dict.fromkeys(("", *missing), MISSING)
+
+    def encode(value: object) -> int:
+        return known.get(text_of(value), UNSEEN)
+
+    return encode
+
+
+def _number(feature: Feature, missing: frozenset[str]) -> Callable[[object], float]:
+    kind = feature.type
+    parse = {ColumnType.BOOLEAN: truth_of, ColumnType.INTEGER: integer_of}.get(kind, number_of)
+
+    def encode(value: object) -> float:
+        if type(value) is float and kind is ColumnType.NUMBER:
+            if math.isinf(value):
+                raise ValueError(EXPECTED[kind])
+            return value
+        if isinstance(value, int) and not isinstance(value, bool) and kind is not ColumnType.BOOLEAN:
+            if abs(value) >= _LARGEST_WHOLE:
+                raise ValueError(EXPECTED[kind])
+            return float(value)
+        text = text_of(value)
+        if not text or text in missing:
+            return math.nan
+        number = parse(text)
+        if number is None:
+            raise ValueError(EXPECTED[kind])
+        return number
+
+    return encode
+
+
+def _codes(feature: Feature, column: pa.ChunkedArray, missing: Sequence[str]) -> NDArray[np.int32]:
+    texts = as_text(column)
+    level = pc.index_in(texts.dictionary, pa.array(feature.levels or (), pa.string()))
+    code = pc.fill_null(pc.add(level, 1), UNSEEN).to_numpy(zero_copy_only=False).astype(np.int32)
+    code[is_missing(texts.dictionary, missing).to_numpy(zero_copy_only=False)] = MISSING
+    indices = texts.indices
+    if indices.null_count:
+        code = np.append(code, np.int32(MISSING))
+        indices = pc.fill_null(indices, len(code) - 1)
+    return code[indices.to_numpy(zero_copy_only=False)] if len(code) else np.zeros(len(indices), np.int32)
+
+
+def _numbers(
+    feature: Feature, column: pa.ChunkedArray, missing: Sequence[str], errors: dict[int, str]
+) -> NDArray[np.float64]:
+    if pa.types.is_floating(column.type) or pa.types.is_integer(column.type) or pa.types.is_boolean(column.type):
+        numbers = _truths(column) if pa.types.is_boolean(column.type) else column.cast(pa.float64(), safe=False)
+        result: NDArray[np.float64] = pc.fill_null(numbers, np.nan).to_numpy()
+        if feature.type is ColumnType.NUMBER and not np.isinf(result).any():
+            return result
+        if feature.type is not ColumnType.NUMBER and not pa.types.is_floating(column.type):
+            return result
+    texts = as_text(column)
+    typed = type_column(texts, feature.type, missing)
+    if typed.bad is not None:
+        for row in np.flatnonzero(typed.bad).tolist():
+            errors.setdefault(row, f"column '{feature.name}' is {_short(texts[row].as_py())}: {typed.reason}")
+    numbers = (
+        _truths(typed.values) if feature.type is ColumnType.BOOLEAN else typed.values.cast(pa.float64(), safe=False)
+    )
+    filled: NDArray[np.float64] = pc.fill_null(numbers, np.nan).to_numpy(zero_copy_only=False)
+    return filled
+
+
+def _truths(column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
+    return column.cast(pa.int8()).cast(pa.float64())
+
+
+def _require(schema: Schema, table: pa.Table) -> None:
+    for feature in schema.features:
+        if feature.name not in table.column_names:
+            raise DataError(
+                f"the rows have no column '{feature.name}', which the models need"
+                f"{nearest(feature.name, table.column_names)}"
+            )
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:79]}…"
