@@ -48,6 +48,10 @@ class AirflowClient:
         answer = self._http.post("/auth/token", json={"username": username, "password": password})
         self._http.headers["Authorization"] = f"Bearer {self._checked(answer)['access_token']}"
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._http.close()
+
     def wait_for_dag(self, dag_id: str, timeout_seconds: float = 90) -> None:
         """Wait until Airflow has read a DAG file.
 

@@ -1,0 +1,50 @@
+"""The command line, run as a person runs it: another process, its own home folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a command printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Command = Callable[..., Ended]
+
+
+@pytest.fixture
+def modelfleet(tmp_path: Path) -> Command:
+    """Run ``modelfleet`` in a folder of its own."""
+
+    def run(*words: str | Path, env: dict[str, str] | None = None) -> Ended:
+        inherited = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+        done = subprocess.run(
+            [sys.executable, "-m", "modelfleet", *map(str, words)],
+            cwd=tmp_path,
+            env=inherited | {"MODELFLEET_HOME": str(tmp_path / "home"), "COLUMNS": "160"} | (env or {}),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    return run
