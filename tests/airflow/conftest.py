@@ -46,10 +46,19 @@ resources:
 """
 
 
+THIRD_PARTY = (
+    # Airflow 3.3 reads .airflowignore with a name that pathspec 1.0 deprecates
+    "ignore:GitWildMatchPattern:DeprecationWarning",
+)
+"""Warnings of Airflow's own code, which only Airflow can mend."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker("airflow")
+            for warning in THIRD_PARTY:
+                item.add_marker(pytest.mark.filterwarnings(warning))
 
 
 @pytest.fixture(scope="session")
@@ -78,3 +87,13 @@ def dagbag(airflow_home: Path) -> DagBag:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MODELFLEET_FLEETS", str(airflow_home / "fleets"))
         return DagBag(dag_folder=str(ROOT / "dags"))
+
+
+@pytest.fixture(scope="session")
+def airflow_db(airflow_home: Path) -> None:
+    """The migrated database, with the DAG folder known to it."""
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
+    from airflow.utils.db import initdb
+
+    initdb()
+    DagBundlesManager().sync_bundles_to_db()
