@@ -1,0 +1,146 @@
+"""The columns that models see: one per category level, then the numbers, the same layout for a whole fleet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike, NDArray
+
+    from modelfleet.data.encoded import EncodedRows
+    from modelfleet.data.schema import Schema
+
+LARGEST = 1e150
+"""Numbers beyond it are taken as this large, so that their squares stay finite; infinite ones count as missing."""
+
+FARTHEST = 1e12
+"""Most standard deviations from the mean a number can be; farther ones are taken as this far."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where each feature's columns are.
+
+    Attributes:
+        offsets: (number of category features + 1,) int64; feature j's columns start at ``offsets[j]``, the first
+            for "missing", then one per level.
+        numbers: Number of number features; their columns follow the last level's.
+    """
+
+    offsets: NDArray[np.int64]
+    numbers: int
+
+    @classmethod
+    def of(cls, schema: Schema) -> Layout:
+        """Return the layout of a schema's features."""
+        sizes = [len(feature.levels or ()) + 1 for feature in schema.categories]
+        return cls(np.cumsum([0, *sizes]).astype(np.int64), len(schema.numbers))
+
+    @property
+    def levels(self) -> int:
+        """Number of level columns."""
+        return int(self.offsets[-1])
+
+    @property
+    def width(self) -> int:
+        """Number of all columns."""
+        return self.levels + self.numbers
+
+    def seen(self, codes: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Return the level columns that occur in the codes (n, categories), ascending."""
+        flat = codes + self.offsets[:-1]
+        found = np.zeros(self.levels, dtype=bool)
+        found[flat[codes >= 0]] = True
+        return np.flatnonzero(found)
+
+    def one_hot(self, codes: NDArray[np.int32], seen: NDArray[np.int64], out: NDArray[np.floating]) -> None:
+        """Set ``out[i, k]`` to 1 where row i has the level of column ``seen[k]``; an unseen level sets nothing.
+
+        Args:
+            codes: (n, categories).
+            seen: Level columns, ascending.
+            out: (n, at least len(seen)), zeros.
+        """
+        position = np.full(self.levels, -1, dtype=np.int64)
+        position[seen] = np.arange(len(seen))
+        columns = np.where(codes >= 0, position[np.where(codes >= 0, codes + self.offsets[:-1], 0)], -1)
+        rows, features = np.nonzero(columns >= 0)
+        out[rows, columns[rows, features]] = 1
+
+
+@dataclass(frozen=True)
+class Standard:
+    """How an entity's numbers are made comparable: subtract the mean, divide by the scale, missing is the mean.
+
+    Attributes:
+        mean: (numbers,) or, for many models, (models, numbers).
+        scale: The same shape, never 0.
+    """
+
+    mean: NDArray[np.float64]
+    scale: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, numbers: NDArray[np.float64], weights: NDArray[np.float64] | None = None) -> Standard:
+        """Return weighted mean and standard deviation; 0 and 1 for a column without values, scale 1 for a constant."""
+        values = bounded(numbers)
+        known = ~np.isnan(values)
+        weight = known * (1.0 if weights is None else weights[:, None])
+        total = weight.sum(axis=0)
+        safe = np.where(total > 0, total, 1.0)
+        filled = np.where(known, values, 0.0)
+        mean = (filled * weight).sum(axis=0) / safe
+        variance = (np.where(known, values - mean, 0.0) ** 2 * weight).sum(axis=0) / safe
+        # a constant column's variance is rounding error, not signal: scikit-learn's StandardScaler draws the same line
+        epsilon = np.finfo(np.float64).eps
+        rounding = len(values) * epsilon * variance + (len(values) * mean * epsilon) ** 2
+        return cls(mean, np.where(variance > rounding, np.sqrt(variance), 1.0))
+
+    def apply(self, numbers: NDArray[np.float64], model: NDArray[np.int32] | None = None) -> NDArray[np.float64]:
+        """Return the standardised numbers (n, numbers), without NaN.
+
+        Args:
+            numbers: (n, numbers), NaN where missing.
+            model: (n,) which of many models each row belongs to; None where there is one.
+        """
+        mean, scale = (self.mean, self.scale) if model is None else (self.mean[model], self.scale[model])
+        return np.clip(np.nan_to_num((bounded(numbers) - mean) / scale, nan=0.0), -FARTHEST, FARTHEST)
+
+
+def bounded(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the numbers with infinite ones made missing and the rest kept within ``LARGEST``."""
+    return np.clip(np.where(np.isfinite(numbers), numbers, np.nan), -LARGEST, LARGEST)
+
+
+def standardised(
+    layout: Layout, rows: EncodedRows, seen: NDArray[np.int64], standard: Standard, dtype: DTypeLike = np.float64
+) -> NDArray[np.floating]:
+    """Return one entity's dense columns: its seen levels, then its standardised numbers.
+
+    Returns:
+        (n, len(seen) + numbers)
+    """
+    dense = np.zeros((len(rows), len(seen) + layout.numbers), dtype=dtype)
+    layout.one_hot(rows.codes, seen, dense)
+    dense[:, len(seen) :] = standard.apply(rows.numbers)
+    return dense
+
+
+def row_weights(
+    target: NDArray[np.float64], weights: NDArray[np.float64] | None, balanced: bool
+) -> NDArray[np.float64] | None:
+    """Return the rows' weights, times n / (classes * rows of the class) where classes are balanced.
+
+    Args:
+        target: (n,) class indices.
+        weights: (n,), or None for 1 each.
+        balanced: Whether each class is to weigh the same in sum.
+    """
+    if not balanced:
+        return weights
+    _, which, count = np.unique(target, return_inverse=True, return_counts=True)
+    balance = len(target) / (len(count) * count[which])
+    return balance if weights is None else balance * weights
