@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from modelfleet.data.encode import encode_records
-from modelfleet.data.entity import entity_key
+from modelfleet.data.entity import EMPTY, entity_key
+from modelfleet.errors import nearest
+from modelfleet.serving.request import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,8 +60,8 @@ class Failure:
 def predict_rows(fleet: LoadedFleet, rows: Sequence[Mapping[str, Any]]) -> list[Outcome | Failure]:
     """Predict rows, each with its entity's own model or the pooled one. Never raises for data.
 
-    A feature column that is absent fails the row, so that a renamed column is noticed; null is a missing value.
-    Columns no model knows are ignored.
+    A feature column that is absent fails the row, so that a renamed column is noticed; null, the empty text and the
+    fleet's missing markers are missing values. Columns no model knows are ignored.
 
     Args:
         fleet: The loaded models.
@@ -70,16 +73,16 @@ def predict_rows(fleet: LoadedFleet, rows: Sequence[Mapping[str, Any]]) -> list[
     results: list[Outcome | Failure | None] = [None] * len(rows)
     groups: dict[str, list[int]] = {}
     entities: list[str] = [""] * len(rows)
-    key_columns = fleet.any_schema.entity
+    schema = fleet.any_schema
     for i, row in enumerate(rows):
         try:
-            entities[i] = _entity(row, key_columns)
+            entities[i] = _entity(row, schema)
         except ValueError as error:
             results[i] = Failure(str(error), None)
             continue
         fingerprint = fleet.fingerprint_for(entities[i])
         if fingerprint is None:
-            results[i] = _no_model(entities[i])
+            results[i] = Failure(no_model(entities[i]), entities[i])
         else:
             groups.setdefault(fingerprint, []).append(i)
     for fingerprint, members in groups.items():
@@ -110,66 +113,103 @@ def label_and_score(fleet: LoadedFleet, values: NDArray[np.float64]) -> tuple[ND
     return labels, values[:, 1] if binary else values[np.arange(len(values)), best]
 
 
-def _entity(row: Mapping[str, Any], columns: Sequence[str]) -> str:
-    for column in columns:
+def _entity(row: Mapping[str, Any], schema: Schema) -> str:
+    for column in schema.entity:
         if column not in row:
-            raise ValueError(f"entity column '{column}' is missing from the row")
+            raise ValueError(f"the row has no column '{column}', which says whose it is{nearest(column, row)}")
         if isinstance(row[column], dict | list):
-            raise ValueError(f"entity column '{column}' must be a plain value, but is a {type(row[column]).__name__}")
-    return entity_key([row[column] for column in columns])
-
-
-def _no_model(entity: str) -> Failure:
-    return Failure(f"entity '{entity}' has no model of its own and the fleet has no pooled model", entity)
+            raise ValueError(f"column '{column}' is {shown(row[column])}: expected a plain value")
+    key = entity_key([row[column] for column in schema.entity], schema.missing)
+    if key == EMPTY:
+        columns = ", ".join(f"'{column}'" for column in schema.entity)
+        raise ValueError(f"the row belongs to no entity: {columns} must not be empty")
+    return key
 
 
 def _predict_group(
     fleet: LoadedFleet, schema: Schema, rows: Sequence[Mapping[str, Any]], entities: Sequence[str]
 ) -> list[Outcome | Failure]:
-    results: dict[int, Outcome | Failure] = {}
-    names = [feature.name for feature in schema.features]
+    encoded, errors = encode_records(schema, rows)
     for i, row in enumerate(rows):
-        absent = [name for name in names if name not in row]
-        if absent:
-            listed = ", ".join(f"'{name}'" for name in absent)
-            results[i] = Failure(f"missing from the row: {listed}; send null where there is no value", entities[i])
-    whole = [i for i in range(len(rows)) if i not in results]
-    encoded, errors = encode_records(schema, [rows[i] for i in whole])
-    for position, reason in errors.items():
-        results[whole[position]] = Failure(reason, entities[whole[position]])
-    good = np.array([position for position in range(len(whole)) if position not in errors], dtype=np.int64)
-    chosen = [whole[position] for position in good]
-    outcomes = _predict_encoded(fleet, encoded.take(good), [entities[i] for i in chosen])
-    results.update(zip(chosen, outcomes, strict=True))
-    return [results[i] for i in range(len(rows))]
+        nested = next((f.name for f in schema.features if isinstance(row.get(f.name), dict | list)), None)
+        if nested is not None:
+            errors.setdefault(i, f"column '{nested}' is {shown(row[nested])}: expected a plain value")
+    good = np.array([i for i in range(len(rows)) if i not in errors], dtype=np.int64)
+    outcomes = iter(_predict_encoded(fleet, encoded.take(good), [entities[i] for i in good]))
+    return [Failure(errors[i], entities[i]) if i in errors else next(outcomes) for i in range(len(rows))]
 
 
 def _predict_encoded(fleet: LoadedFleet, encoded: EncodedRows, entities: Sequence[str]) -> list[Outcome | Failure]:
     if not entities:
         return []
-    try:
-        predicted = fleet.models.predict_encoded(lambda _: encoded, entities)
-    except Exception as error:  # a family's code may raise anything; one row must not take the others with it
-        if len(entities) == 1:
-            return [Failure(f"the model failed: {type(error).__name__}: {error}", entities[0])]
-        logger.warning("a batch of %d rows failed and is predicted row by row: %s", len(entities), error)
-        one_by_one = (
-            _predict_encoded(fleet, encoded.take(np.array([i])), [entity]) for i, entity in enumerate(entities)
-        )
-        return [result for results in one_by_one for result in results]
-    values = predicted.values
-    finite = np.isfinite(values).all(axis=1)
-    labels, scores = label_and_score(fleet, np.where(finite[:, None], values, 0.0))
+    predicted = predict_encoded(fleet, encoded, entities)
+    labels, scores = label_and_score(fleet, predicted.values)
     return [
-        _no_model(entity)
-        if served_by == "none"
-        else Failure(f"the model's prediction is not finite: {value.tolist()}", entity)
-        if not usable
-        else Outcome(entity, _plain(label), None if scores is None else float(scores[i]), served_by)
-        for i, (entity, served_by, value, usable, label) in enumerate(
-            zip(entities, predicted.served_by.tolist(), values, finite, labels, strict=True)
-        )
+        Failure(predicted.failures[i], entity)
+        if i in predicted.failures
+        else Outcome(entity, _plain(labels[i]), None if scores is None else float(scores[i]), predicted.served_by[i])
+        for i, entity in enumerate(entities)
     ]
+
+
+@dataclass(frozen=True)
+class PredictedRows:
+    """Predictions of encoded rows.
+
+    Attributes:
+        values: (n, outputs) float64, finite; 0 in failed rows.
+        served_by: (n,) objects, ``entity`` or ``pooled``; ``none`` where there is no model.
+        failures: Why a row has no prediction, by position.
+    """
+
+    values: NDArray[np.float64]
+    served_by: NDArray[np.object_]
+    failures: dict[int, str]
+
+
+def predict_encoded(fleet: LoadedFleet, encoded: EncodedRows, entities: Sequence[str]) -> PredictedRows:
+    """Predict encoded rows; a model that raises or answers nonsense fails its rows and no others.
+
+    Args:
+        fleet: The loaded models.
+        encoded: n rows, all encoded by the schema their entities' models need.
+        entities: The entity of each.
+    """
+    values = np.zeros((len(entities), max(len(fleet.models.classes), 1)))
+    served_by = np.full(len(entities), "none", dtype=object)
+    failures: dict[int, str] = {}
+    halves = [(0, len(entities))] if entities else []
+    while halves:
+        first, last = halves.pop()
+        rows = encoded if last - first == len(entities) else encoded.take(slice(first, last))
+        try:
+            predicted = fleet.models.predict_encoded(partial(_as_is, rows), entities[first:last])
+        except Exception as error:  # a family's code may raise anything; one row must not take the others with it
+            if last - first == 1:
+                failures[first] = f"the model failed: {type(error).__name__}: {error}"
+                continue
+            logger.warning("%d rows failed and are predicted in halves: %s", last - first, error)
+            middle = (first + last) // 2
+            halves += [(first, middle), (middle, last)]
+            continue
+        values[first:last] = predicted.values
+        served_by[first:last] = predicted.served_by
+    for i in np.flatnonzero(served_by == "none").tolist():
+        failures.setdefault(i, no_model(entities[i]))
+    for i in np.flatnonzero(~np.isfinite(values).all(axis=1)).tolist():
+        failures.setdefault(i, f"the model's prediction is not finite: {values[i].tolist()}")
+    if failures:
+        values[list(failures)] = 0.0
+    return PredictedRows(values, served_by, failures)
+
+
+def no_model(entity: str) -> str:
+    """Return why a row of an entity cannot be predicted at all."""
+    return f"entity '{entity}' has no model of its own and the fleet has no pooled model"
+
+
+def _as_is(rows: EncodedRows, _: Schema) -> EncodedRows:
+    return rows
 
 
 def _plain(label: Any) -> str | float:
