@@ -30,11 +30,25 @@ def load_spec(path: str | Path) -> FleetSpec:
         raise SpecError(f"{path}: no such file{_nearest_file(path)}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"{path}: cannot be read as UTF-8 text: {error}") from error
+    return parse_yaml(text, origin=str(path), folder=path.absolute().parent)
+
+
+def parse_yaml(text: str, origin: str, folder: Path) -> FleetSpec:
+    """Check a spec's text.
+
+    Args:
+        text: YAML.
+        origin: What messages call it, such as the file's path.
+        folder: Where relative paths start.
+
+    Raises:
+        SpecError: It is not YAML, or says something that is not valid.
+    """
     try:
         document = YAML(typ="safe", pure=True).load(text)
     except (YAMLError, ValueError, RecursionError) as error:  # ValueError: a date such as 2024-13-01
-        raise SpecError(f"{path}: not valid YAML: {error}") from error
-    return _with_absolute_paths(parse_spec(document, origin=str(path)), path.absolute().parent)
+        raise SpecError(f"{origin}: not valid YAML: {error}") from error
+    return _with_absolute_paths(parse_spec(document, origin=origin), folder)
 
 
 def parse_spec(document: object, origin: str) -> FleetSpec:
