@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import uuid
 from collections import defaultdict
@@ -83,6 +84,7 @@ def merge(
         if champion is not None and _same_models(champion, merged):
             return champion
         target = folder_parent / folder_name(merged.sha256)
+        _flush(temporary)
         try:
             temporary.rename(target)
         except OSError:
@@ -169,6 +171,14 @@ def _check_classes(task: Task, classes: dict[tuple[str, ...], str]) -> None:
             f"models of a binary fleet disagree about the classes ({found}): "
             "relabel the data as before, or start a fleet under another name"
         )
+
+
+def _flush(folder: Path) -> None:
+    """Put every file on the disk before a release can name the bundle: a power cut must not leave it half-written."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as stream:
+                os.fsync(stream.fileno())
 
 
 def _same_models(champion: Bundle, merged: Bundle) -> bool:

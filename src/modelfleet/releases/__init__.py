@@ -1,0 +1,1 @@
+"""Releases: numbered manifests that say which bundle serves. Light imports only: DAG files load this."""

@@ -1,0 +1,208 @@
+"""The ledger: a folder of releases, each written once, seen whole or not at all, and never changed."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from modelfleet.errors import ReleaseConflictError, ReleaseError
+from modelfleet.releases.floor import leased_floor
+from modelfleet.releases.manifest import FORMAT, BundleRef, Reason, Release
+
+logger = logging.getLogger(__name__)
+
+NAME = re.compile(r"(\d{10})\.json")
+
+
+class Ledger:
+    """The releases of one fleet.
+
+    Attributes:
+        folder: Where they lie; need not exist yet.
+        leases: Folder of the serving processes' leases, which remember numbers even if a release file is deleted.
+    """
+
+    def __init__(self, folder: str | Path, leases: str | Path | None = None) -> None:
+        """Point at a ledger; reads nothing.
+
+        Args:
+            folder: ``FleetHome.releases``.
+            leases: ``FleetHome.leases``; None means the folder ``leases`` beside the ledger.
+        """
+        self.folder = Path(folder)
+        self.leases = self.folder.parent / "leases" if leases is None else Path(leases)
+
+    @property
+    def fleet(self) -> str:
+        """Name of the fleet, by the folder the ledger lies in."""
+        return self.folder.absolute().parent.name
+
+    def path(self, generation: int) -> Path:
+        """Return where the release of this number lies, or would lie."""
+        return self.folder / f"{generation:010d}.json"
+
+    def generations(self) -> list[int]:
+        """Return the numbers of all release files, readable or not, ascending."""
+        try:
+            names = os.listdir(self.folder)
+        except FileNotFoundError:
+            return []
+        return sorted(int(found[1]) for name in names if (found := NAME.fullmatch(name)))
+
+    def latest(self) -> Release | None:
+        """Return the newest release that can be read, or None where there is none.
+
+        An unreadable one is logged and passed over: what served before goes on serving.
+        """
+        for generation in reversed(self.generations()):
+            try:
+                return self.get(generation)
+            except ReleaseError as error:
+                logger.warning("%s; passed over", error)
+        return None
+
+    def all(self) -> list[Release]:
+        """Return every release that can be read, oldest first; the others are logged and listed by ``problems``."""
+        return self._read()[0]
+
+    def problems(self) -> list[str]:
+        """Return one sentence for each release file that cannot be read."""
+        return self._read()[1]
+
+    def get(self, generation: int) -> Release:
+        """Return one release.
+
+        Raises:
+            ReleaseError: There is none of this number, or its file is damaged.
+        """
+        path = self.path(generation)
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            known = self.generations()
+            there = f"there are {known[0]} to {known[-1]}" if known else "there is none yet"
+            raise ReleaseError(f"{path}: no release {generation} ({error.strerror}); {there}") from None
+        return _parse(data, path, generation)
+
+    def publish(
+        self,
+        *,
+        bundle: BundleRef,
+        reason: Reason,
+        fleet: str | None = None,
+        model_version: str | None = None,
+        actor: str = "",
+        note: str = "",
+        run_id: str | None = None,
+        rolled_back_to: int | None = None,
+        floor: int = 0,
+        after: int | None = None,
+    ) -> Release:
+        """Publish the next generation.
+
+        The number is one above the highest ever seen: in the ledger, in the leases, or in ``floor``.
+
+        Args:
+            bundle: What shall serve.
+            reason: Why.
+            fleet: Name of the fleet; None means that of the folder the ledger lies in.
+            model_version: The registered model's version.
+            actor: Who or what publishes.
+            note: Free text.
+            run_id: The run it comes from.
+            rolled_back_to: For a rollback, the generation whose bundle serves again.
+            floor: Highest number that others, such as the registry, know of.
+            after: Publish only while this generation is the newest (0: while there is none). None means whatever is
+                the newest.
+
+        Returns:
+            The release, which every reader sees from now on.
+
+        Raises:
+            ReleaseConflictError: Somebody else published in the meantime; nothing was written.
+        """
+        known = self.generations()
+        newest = known[-1] if known else 0
+        if after is not None and after != newest:
+            raise ReleaseConflictError(
+                f"{self.folder}: generation {after} was to be followed, but {newest} is the newest: "
+                "look at it, then retry"
+            )
+        latest = self.latest()
+        release = Release(
+            fleet=fleet or self.fleet,
+            generation=max(newest, floor, leased_floor(self.leases)) + 1,
+            bundle=bundle,
+            model_version=model_version,
+            reason=reason,
+            actor=actor,
+            note=note,
+            run_id=run_id,
+            previous=None if latest is None else latest.generation,
+            rolled_back_to=rolled_back_to,
+            nonce=uuid.uuid4().hex,
+            created_at=datetime.now(UTC),
+        )
+        self._write(release)
+        return release
+
+    def _write(self, release: Release) -> None:
+        """Link the finished file to its name, which fails if the name is taken."""
+        path = self.path(release.generation)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        temporary = self.folder / f".{release.nonce}.tmp"
+        try:
+            with temporary.open("w", encoding="utf-8") as stream:
+                stream.write(release.model_dump_json(indent=1) + "\n")
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.link(temporary, path)
+        except FileExistsError:
+            try:
+                winner = self.get(release.generation)
+            except ReleaseError as error:
+                raise ReleaseConflictError(f"{path}: taken by somebody else ({error}): retry") from None
+            if winner.nonce != release.nonce:
+                raise ReleaseConflictError(
+                    f"{path}: '{winner.actor}' published generation {winner.generation} first "
+                    f"({winner.reason}, bundle {winner.bundle.uri}): look at it, then retry"
+                ) from None
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _read(self) -> tuple[list[Release], list[str]]:
+        releases, problems = [], []
+        for generation in self.generations():
+            try:
+                releases.append(self.get(generation))
+            except ReleaseError as error:
+                problems.append(str(error))
+                logger.warning("%s; passed over", error)
+        return releases, problems
+
+
+def _parse(data: bytes, path: Path, generation: int) -> Release:
+    damaged = "it is damaged and cannot serve; publish another by a run or a rollback"
+    try:
+        document = json.loads(data)
+    except ValueError as error:
+        raise ReleaseError(f"{path}: not JSON ({error}), {len(data)} bytes: {damaged}") from None
+    number = document.get("format") if isinstance(document, dict) else None
+    if number != FORMAT:
+        raise ReleaseError(f"{path}: release format {number!r}, this version reads {FORMAT}: {damaged}")
+    try:
+        release = Release.model_validate_json(data)
+    except ValidationError as error:
+        issue = error.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in issue["loc"])
+        raise ReleaseError(f"{path}: {field} is {issue['input']!r}: {issue['msg']}: {damaged}") from None
+    if release.generation != generation:
+        raise ReleaseError(f"{path}: says generation {release.generation}, its name says {generation}: {damaged}")
+    return release

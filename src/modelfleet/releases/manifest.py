@@ -1,0 +1,90 @@
+"""A release: the immutable, numbered manifest that says which bundle serves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from modelfleet.errors import ReleaseError
+
+if TYPE_CHECKING:
+    from modelfleet.bundles.reader import Bundle
+
+FORMAT = 1
+"""The format this version writes, and the only one it reads."""
+
+Reason = Literal["promote", "rollback", "pin"]
+
+
+class BundleRef(BaseModel):
+    """The bundle that serves.
+
+    Attributes:
+        uri: Its folder.
+        sha256: Its hash; a folder with another one is refused.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    uri: str = Field(min_length=1)
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+    def open(self, *, verify: bool = True) -> Bundle:
+        """Open the bundle; see ``Bundle.open`` for ``verify``.
+
+        Raises:
+            ReleaseError: There is no such folder.
+            BundleError: The bundle is damaged, or is another one than the release named.
+        """
+        from modelfleet.bundles.reader import Bundle
+
+        if not Path(self.uri).is_dir():
+            raise ReleaseError(f"{self.uri}: the bundle is not there: roll back to another generation, or run the loop")
+        return Bundle.open(self.uri, sha256=self.sha256, verify=verify)
+
+
+class Release(BaseModel):
+    """One generation of a fleet.
+
+    Attributes:
+        format: Format number.
+        fleet: Name of the fleet.
+        generation: The release's number; only ever grows.
+        bundle: What serves.
+        model_version: The registered model's version; None where the registry was not used.
+        reason: Why it was published.
+        actor: Who or what published it.
+        note: Free text.
+        run_id: The run it came from; None for a rollback.
+        previous: The generation that served before; None for the first.
+        rolled_back_to: For a rollback, the generation whose bundle serves again.
+        nonce: Random; by it a writer whose success was lost recognises its own file.
+        created_at: When.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int = Field(default=FORMAT, ge=FORMAT, le=FORMAT)
+    fleet: str
+    generation: int = Field(ge=1)
+    bundle: BundleRef
+    model_version: str | None = None
+    reason: Reason
+    actor: str = ""
+    note: str = ""
+    run_id: str | None = None
+    previous: int | None = None
+    rolled_back_to: int | None = None
+    nonce: str
+    created_at: AwareDatetime
+
+    def open_bundle(self, *, verify: bool = True) -> Bundle:
+        """Open the bundle that serves; see ``BundleRef.open``.
+
+        Raises:
+            ReleaseError: There is no such folder.
+            BundleError: The bundle is damaged, or is another one than the release named.
+        """
+        return self.bundle.open(verify=verify)
