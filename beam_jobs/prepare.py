@@ -1,0 +1,82 @@
+"""Prepare a run's data: ``python -m beam_jobs.prepare --run=<run folder> [Beam's options]``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+from modelfleet.data.plan import make_plan
+from modelfleet.data.prepared import clear_results, read_error
+from modelfleet.data.reading import pieces_of
+from modelfleet.errors import DataError, ModelfleetError
+from modelfleet.loop.run import Run
+
+log = logging.getLogger("modelfleet.prepare")
+
+
+def prepare(run: Run, options: Sequence[str]) -> None:
+    """Prepare a run's data; a run whose data is prepared is left as it is.
+
+    Args:
+        run: The run.
+        options: Beam's own options.
+
+    Raises:
+        DataError: A data file is missing, is not what it says, or holds nothing that can be used.
+        SpecError: The spec names columns that the data does not have.
+    """
+    if run.has("prepare"):
+        log.info("run %s is prepared already", run.record.run_id)
+        return
+    champion = run.champion()
+    plan = make_plan(
+        run.spec,
+        entities=run.entities,
+        champion_index=None if champion is None else str(champion.path / champion.manifest.index.path),
+    )
+    pieces = [piece for file in plan.files for piece in pieces_of(file)]
+    if not pieces:
+        raise DataError(f"{run.spec.data.source}: holds no rows")
+    clear_results(run.folder)
+    # Beam takes seconds to import: whoever got a file's name wrong has been told by now
+    import apache_beam as beam
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    from beam_jobs.pipelines.prepare import build_prepare
+
+    pipeline = beam.Pipeline(options=PipelineOptions(list(options)))
+    build_prepare(pipeline, plan, pieces, str(run.folder))
+    pipeline.run().wait_until_finish()
+    error = read_error(run.folder)
+    if error is not None:
+        raise DataError(error)
+    summary = run.read("prepare")
+    log.info(
+        "prepared %s rows of %s entities, %s bad rows",
+        summary["rows_prepared"],
+        summary["entities"],
+        summary["rows_bad"],
+    )
+    if summary["columns_ignored"]:
+        names = ", ".join(f"{name} ({reason})" for name, reason in summary["columns_ignored"].items())
+        log.warning("columns that are no features: %s", names)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the job; return the exit code of the error's type (2: the input is wrong)."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    parser = argparse.ArgumentParser(prog="python -m beam_jobs.prepare", description=__doc__)
+    parser.add_argument("--run", required=True, help="Folder of the run.")
+    known, options = parser.parse_known_args(arguments)
+    try:
+        prepare(Run.load(known.run), options)
+    except ModelfleetError as error:
+        log.error("%s", error)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

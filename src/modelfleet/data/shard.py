@@ -1,0 +1,126 @@
+"""One shard's rows put in order, split and described: what the training step reads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from modelfleet.data.chunk import POSITION
+from modelfleet.data.plan import ENTITY, PART, ROW, TARGET
+from modelfleet.data.profile import profile_of
+from modelfleet.data.schema import Schema
+from modelfleet.data.split import holdout_threshold, parts_of
+from modelfleet.spec.data import SplitSpec
+
+
+def shard_file(number: int) -> str:
+    """Return the name of a shard's file."""
+    return f"shard-{number:05d}.parquet"
+
+
+def assemble_shard(
+    tables: Iterable[pa.Table],
+    *,
+    shard: int,
+    schema: Schema,
+    split: SplitSpec,
+    thresholds: Mapping[str, float],
+) -> tuple[pa.Table, pa.Table]:
+    """Return a shard's prepared rows and its profile.
+
+    Rows are sorted by entity and content, so the result does not depend on the order in which they arrive.
+
+    Args:
+        tables: Its rows, as ``type_chunk`` returns them; at least one row.
+        shard: Its number.
+        schema: The resolved schema.
+        split: The spec's split.
+        thresholds: The champion's holdout threshold of each entity that has one.
+    """
+    rows = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+    keys = rows[ENTITY].chunk(0)
+    by_name = pc.sort_indices(keys.dictionary).to_numpy()
+    rank = np.empty(len(by_name), np.int64)
+    rank[by_name] = np.arange(len(by_name))
+    entity = rank[keys.indices.to_numpy(zero_copy_only=False)]
+    order = np.lexsort((rows[ROW].chunk(0).to_numpy(), entity))
+    rows = rows.take(pa.array(order)).combine_chunks()
+    entity = entity[order]
+    begins = np.flatnonzero(np.r_[True, entity[1:] != entity[:-1]])
+    bounds = np.append(begins, len(entity)).astype(np.int64)
+    names = keys.dictionary.take(pa.array(by_name)).take(pa.array(entity[begins])).to_pylist()
+    position = rows[POSITION].chunk(0).to_numpy()
+    threshold = _thresholds(names, bounds, position, split, thresholds)
+    part = parts_of(position, np.repeat(threshold, np.diff(bounds)), split)
+    target = _target(rows[TARGET].chunk(0), schema)
+    prepared = rows.drop_columns([POSITION, TARGET, ENTITY, ROW])
+    prepared = (
+        prepared.append_column(ENTITY, pa.array(names, pa.string()).take(pa.array(entity_positions(bounds))))
+        .append_column(PART, pa.array(part))
+        .append_column(ROW, rows[ROW])
+        .append_column(TARGET, pa.array(target))
+    )
+    profile = profile_of(prepared, names, bounds, shard=shard, schema=schema, thresholds=threshold)
+    return prepared, profile
+
+
+def entity_positions(bounds: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the position of each row's entity, (n,) int64, from (E + 1,) bounds."""
+    return np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
+
+
+def write_shard(folder: Path, shard: int, prepared: pa.Table) -> None:
+    """Write a shard's rows, whole or not at all; a second worker doing the same does no harm."""
+    path = folder / shard_file(shard)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{id(prepared)}")
+    pq.write_table(prepared, temporary, compression="lz4")
+    os.replace(temporary, path)
+
+
+def champion_thresholds(index: str | None, fingerprint: str) -> dict[str, float]:
+    """Return the holdout threshold of each entity of the champion that was split in the same way.
+
+    Args:
+        index: Path of the champion's index.parquet; None means there is no champion.
+        fingerprint: This run's split fingerprint; under another one positions are not comparable.
+    """
+    if index is None:
+        return {}
+    table = pq.read_table(index, columns=["entity", "split_fingerprint", "holdout_threshold"])
+    same = pc.equal(table["split_fingerprint"], fingerprint)
+    table = table.filter(pc.and_(same, pc.is_finite(table["holdout_threshold"])))
+    pairs = zip(table["entity"].to_pylist(), table["holdout_threshold"].to_pylist(), strict=True)
+    return {entity: threshold for entity, threshold in pairs if threshold is not None}
+
+
+def _thresholds(
+    names: list[str],
+    bounds: NDArray[np.int64],
+    position: NDArray[np.float64],
+    split: SplitSpec,
+    before: Mapping[str, float],
+) -> NDArray[np.float64]:
+    """Return each entity's holdout threshold; only entities above the cap are looked at one by one."""
+    result = np.fromiter((min(split.holdout, before.get(n, split.holdout)) for n in names), np.float64, len(names))
+    inside = position < np.repeat(result, np.diff(bounds))
+    counts = np.add.reduceat(inside.astype(np.int64), bounds[:-1])
+    for e in np.flatnonzero(counts > split.holdout_cap).tolist():
+        own = position[bounds[e] : bounds[e + 1]]
+        result[e] = holdout_threshold(own, split.holdout, split.holdout_cap, before.get(names[e]))
+    return result
+
+
+def _target(values: pa.Array, schema: Schema) -> NDArray[np.float64]:
+    if not schema.classes:
+        numbers: NDArray[np.float64] = values.to_numpy(zero_copy_only=False).astype(np.float64)
+        return numbers
+    index = pc.index_in(values.dictionary, pa.array(schema.classes, pa.string())).to_numpy(zero_copy_only=False)
+    classes: NDArray[np.float64] = index.astype(np.float64)[values.indices.to_numpy(zero_copy_only=False)]
+    return classes
