@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from modelfleet.data.encoded import EncodedRows
-from modelfleet.errors import BundleError
+from modelfleet.errors import BundleError, ReleaseError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,10 +61,16 @@ def load_release(release: Release, *, fleet: str, reuse: LoadedFleet | None = No
         reuse: What serves now; its files of equal hash are not read again.
 
     Raises:
-        ReleaseError: The release is another fleet's, or names a bundle that is not there.
-        BundleError: The bundle is truncated, tampered with, does not fit, or a model of it cannot predict.
+        ReleaseError: The release is another fleet's.
+        BundleError: The bundle is not there, is truncated, tampered with, does not fit, or a model of it cannot predict.
     """
-    bundle = release.open_bundle()
+    from modelfleet.bundles.reader import Bundle
+
+    if release.fleet != fleet:
+        raise ReleaseError(
+            f"generation {release.generation} is a release of fleet '{release.fleet}', but this process serves '{fleet}'"
+        )
+    bundle = Bundle.open(release.bundle.uri, sha256=release.bundle.sha256)
     return load_bundle(bundle, fleet=fleet, generation=release.generation, reuse=reuse)
 
 

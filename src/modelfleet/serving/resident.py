@@ -20,7 +20,7 @@ from modelfleet.serving.loading import load_release
 from modelfleet.serving.predict import Failure, Outcome, predict_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from modelfleet.releases.manifest import Release
     from modelfleet.serving.loading import LoadedFleet
@@ -73,6 +73,7 @@ class ResidentFleet:
         self._serving: LoadedFleet | None = None
         self._serving_since: datetime | None = None
         self._refused: dict[int, str] = {}
+        self._unreadable: dict[int, str] = {}
         self._failed: dict[int, str] = {}
         self._attempts: dict[int, int] = {}
         self._state = threading.Lock()
@@ -90,9 +91,10 @@ class ResidentFleet:
         """
         self._load_newer()
         if self._serving is None:
-            if not self._failed:
+            failed = self._failed | self._unreadable
+            if not failed:
                 raise LedgerEmptyError(self.fleet)
-            reasons = "; ".join(f"generation {g}: {reason}" for g, reason in sorted(self._failed.items()))
+            reasons = "; ".join(f"generation {g}: {reason}" for g, reason in sorted(failed.items()))
             raise ReleaseError(f"fleet '{self.fleet}': no release can be loaded: {reasons}")
         self._leases.sweep(self._clock())
         self._keeper.start()
@@ -119,7 +121,8 @@ class ResidentFleet:
     def refused(self) -> tuple[Refusal, ...]:
         """The releases this process would not load, oldest first."""
         with self._state:
-            return tuple(Refusal(generation=g, reason=reason) for g, reason in sorted(self._refused.items()))
+            refused = self._refused | self._unreadable
+        return tuple(Refusal(generation=g, reason=reason) for g, reason in sorted(refused.items()))
 
     def predict(self, requests: Sequence[Request]) -> list[Answer | DeadLetter]:
         """Answer a batch; one result per request, in order. Never raises for data.
@@ -185,21 +188,27 @@ class ResidentFleet:
                 logger.exception("fleet %s: looking for a newer release failed; trying again", self.fleet)
 
     def _load_newer(self) -> None:
-        for release in self._newer_releases():
-            if self._closed or self._load(release):
-                return
-
-    def _newer_releases(self) -> Iterator[Release]:
-        """Yield releases newer than the serving one and not refused yet, newest first."""
+        """Load the newest release that can be loaded, if it is newer than what serves."""
         floor = 0 if self._serving is None else self._serving.generation
-        newest = self._ledger.latest()
-        if newest is None or newest.generation <= floor:
-            return
-        if newest.generation not in self._refused:
-            yield newest
-        for release in sorted(self._ledger.all(), key=lambda release: -release.generation):
-            if floor < release.generation < newest.generation and release.generation not in self._refused:
-                yield release
+        unreadable: dict[int, str] = {}
+        for generation in reversed(self._ledger.generations()):
+            if generation <= floor or self._closed:
+                break
+            if generation in self._refused:
+                continue
+            try:
+                release = self._ledger.get(generation)
+            except ReleaseError as error:  # looked at again: whoever copies a ledger may not be done yet
+                unreadable[generation] = str(error)
+                continue
+            if self._load(release):
+                break
+        if unreadable != self._unreadable:
+            with self._state:
+                self._unreadable = unreadable
+            for reason in unreadable.values():
+                logger.error("fleet %s: %s", self.fleet, reason)
+            self._keeper.renew()
 
     def _load(self, release: Release) -> bool:
         generation = release.generation
@@ -232,12 +241,8 @@ class ResidentFleet:
         now = self._clock()
         with self._state:
             serving = None if self._serving is None else self._serving.generation
-            refused = tuple(
-                Refusal(generation=g, reason=reason)
-                for g, reason in sorted(self._refused.items())
-                if serving is None or g > serving
-            )
             since = self._serving_since
+        refused = tuple(one for one in self.refused if serving is None or one.generation > serving)
         return Lease(
             process=self.process,
             fleet=self.fleet,
@@ -287,7 +292,7 @@ def get_resident(config: ResidentConfig) -> ResidentFleet:
         resident = _residents.get(key)
         if resident is None or resident.closed:
             resident = ResidentFleet(
-                Ledger(Path(config.releases)),
+                Ledger(config.releases, config.leases),
                 LeaseFolder(Path(config.leases)),
                 fleet=config.fleet,
                 job=config.job,

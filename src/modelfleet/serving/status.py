@@ -51,6 +51,7 @@ class FleetStatus(BaseModel):
         reason: Why it was released: ``promote``, ``rollback`` or ``pin``; None before the first.
         released_at: When; None before the first.
         rolled_back_to: The generation whose bundle serves again, after a rollback; else None.
+        problems: One sentence for each release file that cannot be read.
         processes: Every process whose lease has not expired, ordered by name.
     """
 
@@ -64,6 +65,7 @@ class FleetStatus(BaseModel):
     reason: str | None
     released_at: AwareDatetime | None
     rolled_back_to: int | None
+    problems: tuple[str, ...]
     processes: tuple[ProcessStatus, ...]
 
     def as_text(self) -> str:
@@ -78,6 +80,7 @@ class FleetStatus(BaseModel):
                 f"released {self.released_at:%Y-%m-%d %H:%M:%S %Z}",
                 f"  bundle {self.bundle}",
             ]
+        lines += [f"  damaged: {problem}" for problem in self.problems]
         if not self.processes:
             lines.append(f"  no process serves it; `modelfleet serve fleets/{self.fleet}.yaml` starts one")
         for process in self.processes:
@@ -98,7 +101,8 @@ def fleet_status(home: Home, fleet: str, *, now: datetime | None = None) -> Flee
     """
     folders = home.fleet(fleet)
     now = now or datetime.now(UTC)
-    release = Ledger(folders.releases).latest()
+    ledger = Ledger(folders.releases)
+    release = ledger.latest()
     newest = None if release is None else release.generation
     processes = tuple(
         ProcessStatus(
@@ -121,6 +125,7 @@ def fleet_status(home: Home, fleet: str, *, now: datetime | None = None) -> Flee
         reason=None if release is None else str(release.reason),
         released_at=None if release is None else release.created_at,
         rolled_back_to=None if release is None else release.rolled_back_to,
+        problems=tuple(ledger.problems()),
         processes=processes,
     )
 

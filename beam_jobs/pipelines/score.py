@@ -1,0 +1,87 @@
+"""The scoring job: files of any size in, one Parquet file of predictions out, in the order of the input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+from apache_beam.utils.shared import Shared
+
+from modelfleet.data.reading import Piece
+from modelfleet.releases.manifest import Release
+from modelfleet.serving.loading import LoadedFleet, load_release
+from modelfleet.serving.score_piece import ScoredPiece, join_parts, score_piece
+from modelfleet.spec.data import DataSpec
+
+
+@dataclass(frozen=True)
+class ScoreConfig:
+    """What the scoring job is told.
+
+    Attributes:
+        fleet: The fleet's name.
+        release: The release whose bundle predicts, as JSON.
+        data: How to read the files, as JSON of the spec's data section.
+        parts: Folder for parts; there.
+        output: The Parquet file to write.
+    """
+
+    fleet: str
+    release: str
+    data: str
+    parts: str
+    output: str
+
+
+class ScorePieces(beam.DoFn):
+    """Scores pieces, with one copy of the models per process."""
+
+    def __init__(self, config: ScoreConfig) -> None:
+        self._config = config
+        self._shared = Shared()
+        self._rows = Metrics.counter("score", "rows")
+        self._rows_bad = Metrics.counter("score", "rows_bad")
+
+    def setup(self) -> None:
+        """Load the models, unless another instance in this process has."""
+        release = Release.model_validate_json(self._config.release)
+
+        def load() -> LoadedFleet:
+            return load_release(release, fleet=self._config.fleet)
+
+        self._fleet = self._shared.acquire(load, tag=release.bundle.sha256)
+        self._data = DataSpec.model_validate_json(self._config.data)
+
+    def process(self, element: tuple[int, Piece]) -> Iterator[ScoredPiece]:
+        """Score one numbered piece."""
+        number, piece = element
+        scored = score_piece(self._fleet, piece, self._data, Path(self._config.parts), number)
+        self._rows.inc(scored.rows)
+        self._rows_bad.inc(scored.rows_bad)
+        yield scored
+
+
+def _join(pieces: list[ScoredPiece], output: str) -> list[ScoredPiece]:
+    join_parts(pieces, Path(output))
+    return pieces
+
+
+def build_score(pipeline: beam.Pipeline, pieces: Sequence[Piece], config: ScoreConfig) -> None:
+    """Add the scoring job to a pipeline.
+
+    Args:
+        pipeline: An empty batch pipeline.
+        pieces: What to read, in the order of the output; at least one.
+        config: Models and folders.
+    """
+    _ = (
+        pipeline
+        | "List pieces" >> beam.Create(list(enumerate(pieces)))
+        | "Spread pieces" >> beam.Reshuffle()
+        | "Score each piece" >> beam.ParDo(ScorePieces(config))
+        | "Gather parts" >> beam.combiners.ToList()
+        | "Join parts" >> beam.Map(_join, config.output)
+    )

@@ -1,0 +1,85 @@
+"""Scores files with what a fleet serves.
+
+``python -m beam_jobs.score --fleet-home=.modelfleet/fleets/income --spec=spec.json --input=new.parquet
+--output=scored.parquet [--generation=12] --runner=... ``. Rows that cannot be predicted are listed, with the reason, in
+``scored_bad_rows.parquet`` beside the output.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from beam_jobs.pipelines.score import ScoreConfig, build_score
+from modelfleet.data.reading import pieces_of
+from modelfleet.errors import DataError, LedgerEmptyError, ModelfleetError
+from modelfleet.home import FleetHome
+from modelfleet.releases.ledger import Ledger
+from modelfleet.serving.loading import load_release
+from modelfleet.serving.score_piece import files_to_score
+from modelfleet.spec.fleet import FleetSpec
+
+logger = logging.getLogger(__name__)
+
+_DATA_ERROR = re.compile(r"DataError: (.*?)(?: \[while running|$)", re.MULTILINE)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse, build, run; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m beam_jobs.score", description=__doc__)
+    parser.add_argument("--fleet-home", "--fleet_home", type=Path, required=True)
+    parser.add_argument("--spec", type=Path, required=True, help="the spec as JSON")
+    parser.add_argument("--input", required=True, help="a file, a glob or a folder: CSV, JSONL or Parquet")
+    parser.add_argument("--output", type=Path, required=True, help="a Parquet file")
+    parser.add_argument("--generation", type=int, help="which release predicts; the newest if left out")
+    known, rest = parser.parse_known_args(arguments)
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+    logging.getLogger("apache_beam").setLevel(logging.WARNING)
+    try:
+        _score(known, rest)
+    except ModelfleetError as error:
+        logger.error("%s", error)
+        return error.exit_code
+    except RuntimeError as error:  # what Beam makes of an error in a worker
+        found = _DATA_ERROR.search(str(error))
+        if found is None:
+            raise
+        logger.error("%s", found[1])
+        return DataError.exit_code
+    return 0
+
+
+def _score(known: argparse.Namespace, rest: list[str]) -> None:
+    spec = FleetSpec.model_validate_json(known.spec.read_bytes())
+    ledger = Ledger(FleetHome(known.fleet_home).releases)
+    release = ledger.latest() if known.generation is None else ledger.get(known.generation)
+    if release is None:
+        raise LedgerEmptyError(spec.fleet)
+    fleet = load_release(release, fleet=spec.fleet)  # here too, so that a bad one is told before anything is submitted
+    data, files = files_to_score(spec, known.input, fleet.schemas.values())
+    output = known.output.absolute()
+    parts = output.with_name(f".{output.name}.parts")
+    shutil.rmtree(parts, ignore_errors=True)
+    parts.mkdir(parents=True)
+    config = ScoreConfig(
+        fleet=spec.fleet,
+        release=release.model_dump_json(),
+        data=data.model_dump_json(exclude_unset=True),
+        parts=str(parts),
+        output=str(output),
+    )
+    pipeline = beam.Pipeline(options=PipelineOptions(rest))
+    build_score(pipeline, [piece for file in files for piece in pieces_of(file)], config)
+    pipeline.run().wait_until_finish()
+    logger.info("generation %d scored %s into %s", release.generation, known.input, output)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,185 @@
+"""Scoring files: one piece at a time into parts, and the parts into one output in the order of the input."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from modelfleet.data.badrow import BAD_ROWS, BadRow, bad_row_table
+from modelfleet.data.files import csv_rows, find_files
+from modelfleet.data.reading import LINE, Piece, RawChunk, column_names, lines_of_rows, read_piece
+from modelfleet.data.text import as_text
+from modelfleet.errors import DataError, nearest
+from modelfleet.serving.score import prediction_schema, score_table
+from modelfleet.spec.data import ColumnRole
+
+if TYPE_CHECKING:
+    from modelfleet.data.files import DataFile
+    from modelfleet.data.schema import Schema
+    from modelfleet.serving.loading import LoadedFleet
+    from modelfleet.spec.data import DataSpec
+    from modelfleet.spec.fleet import FleetSpec
+
+ROW_ID = "row_id"
+FILE = "file"
+
+
+@dataclass(frozen=True)
+class ScoredPiece:
+    """What became of a piece.
+
+    Attributes:
+        number: Its position in the input.
+        predictions: The part with its predictions.
+        bad_rows: The part with its bad rows.
+        rows: Number of predictions.
+        rows_bad: Number of rows without one.
+    """
+
+    number: int
+    predictions: str
+    bad_rows: str
+    rows: int
+    rows_bad: int
+
+
+def files_to_score(spec: FleetSpec, source: str, schemas: Iterable[Schema]) -> tuple[DataSpec, tuple[DataFile, ...]]:
+    """Return how to read the files to score, after checking that each has every column the models need.
+
+    Args:
+        spec: The fleet's; says what the training files look like. The files to score may lack the target.
+        source: A file, a glob or a folder.
+        schemas: The schemas of the models.
+
+    Raises:
+        DataError: A file is not there, is not what it says, or lacks a column.
+    """
+    data = spec.data.model_copy(update={"source": source, "format": "auto"})
+    files = find_files(data)
+    if not data.header and data.columns and files[0].format == "csv":
+        width = len(next((values for _, values in csv_rows(files[0], data.delimiter)), []))
+        if width == len(data.columns) - 1:
+            columns = {name: column for name, column in data.columns.items() if name != data.target}
+            data = data.model_copy(update={"columns": columns})
+    needed = {
+        name: None for schema in schemas for name in (*schema.entity, *(feature.name for feature in schema.features))
+    }
+    for file in files:
+        names = column_names(file, data)
+        for name in needed:
+            if name not in names:
+                raise DataError(f"{file.path}: has no column '{name}', which the models need{nearest(name, names)}")
+    return data, files
+
+
+def row_id_column(data: DataSpec) -> str | None:
+    """Return the column whose values are copied beside the predictions; None where there is none."""
+    return next((name for name, c in (data.columns or {}).items() if c.role is ColumnRole.ROW_ID), None)
+
+
+def output_schema(fleet: LoadedFleet, data: DataSpec) -> pa.Schema:
+    """Return the columns of the output: the file, the row's position in it, its id if it has one, the prediction."""
+    fields = [pa.field(FILE, pa.string()), *prediction_schema(fleet)]
+    if row_id_column(data) is not None:
+        fields.insert(2, pa.field(ROW_ID, pa.string()))
+    return pa.schema(fields)
+
+
+def score_piece(fleet: LoadedFleet, piece: Piece, data: DataSpec, folder: Path, number: int) -> ScoredPiece:
+    """Score one piece into two parts; a second call replaces them.
+
+    Args:
+        fleet: The loaded models.
+        piece: What to read.
+        data: How to read it.
+        folder: Where parts go; there.
+        number: The piece's position in the input.
+
+    Raises:
+        DataError: The file is truncated or damaged.
+    """
+    parts = [folder / f"{number:06d}-{kind}.parquet" for kind in ("predictions", "bad_rows")]
+    written = [path.with_suffix(".tmp") for path in parts]
+    rows = rows_bad = 0
+    with (
+        pq.ParquetWriter(written[0], output_schema(fleet, data)) as predictions,
+        pq.ParquetWriter(written[1], BAD_ROWS) as bad_rows,
+    ):
+        for chunk in read_piece(piece, data):
+            scored, bad = _score_chunk(fleet, chunk, data)
+            predictions.write_table(scored)
+            bad_rows.write_table(bad_row_table(bad))
+            rows += len(scored)
+            rows_bad += len(chunk.table) - len(scored) + chunk.rows_bad
+    for temporary, path in zip(written, parts, strict=True):
+        os.replace(temporary, path)
+    return ScoredPiece(number, str(parts[0]), str(parts[1]), rows, rows_bad)
+
+
+def join_parts(pieces: Iterable[ScoredPiece], output: Path) -> None:
+    """Write the output, and ``<output>_bad_rows.parquet`` beside it if there are any, and remove the parts.
+
+    Args:
+        pieces: All pieces, in any order.
+        output: A Parquet file; replaced whole.
+    """
+    ordered = sorted(pieces, key=lambda piece: piece.number)
+    beside = bad_rows_path(output)
+    if any(piece.rows_bad for piece in ordered):
+        _concatenate([piece.bad_rows for piece in ordered], beside)
+    else:
+        beside.unlink(missing_ok=True)
+    _concatenate([piece.predictions for piece in ordered], output)
+    for folder in {Path(piece.predictions).parent for piece in ordered}:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def bad_rows_path(output: Path) -> Path:
+    """Return where the rows without a prediction go."""
+    return output.with_name(f"{output.stem}_bad_rows.parquet")
+
+
+def _score_chunk(fleet: LoadedFleet, chunk: RawChunk, data: DataSpec) -> tuple[pa.Table, list[BadRow]]:
+    table = chunk.table
+    scored = score_table(fleet, table)
+    row_id = row_id_column(data)
+    found = scored.predictions
+    kept = found["row"]
+    schema = output_schema(fleet, data)
+    columns = {name: found[name] for name in found.column_names}
+    columns[FILE] = pa.repeat(pa.scalar(chunk.file.path), len(found))
+    if row_id is not None:
+        ids = as_text(table[row_id]).cast(pa.string()) if row_id in table.column_names else pa.nulls(len(table))
+        columns[ROW_ID] = ids.cast(pa.string()).take(kept.combine_chunks())
+    if LINE in table.column_names:
+        positions = table[LINE].to_numpy()
+    else:
+        positions = np.arange(chunk.first_row, chunk.first_row + len(table))
+    columns["row"] = pa.array(positions[kept.to_numpy()], pa.int64())
+    result = pa.table([columns[name] for name in schema.names], schema=schema)
+    failed = {int(positions[row]): reason for row, reason in scored.failures.items()}
+    lines = lines_of_rows(chunk.file, data, sorted(failed)) if failed else {}
+    bad = [BadRow(chunk.file.path, lines.get(row), "", "", reason) for row, reason in sorted(failed.items())]
+    return result, [*chunk.bad, *bad]
+
+
+def _concatenate(parts: list[str], output: Path) -> None:
+    output.parent.mkdir(parents=True, exist_ok=True)
+    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
+    try:
+        with pq.ParquetWriter(temporary, pq.read_schema(parts[0])) as writer:
+            for part in parts:
+                file = pq.ParquetFile(part)
+                for group in range(file.num_row_groups):
+                    writer.write_table(file.read_row_group(group))
+        os.replace(temporary, output)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,47 @@
+"""A family for tests: each model adds a number of its own to the feature ``x``, and minds some values of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
+
+from modelfleet.data.encoded import EncodedRows
+from modelfleet.data.schema import Schema
+from modelfleet.families.base import Fitted, TrainingShard
+from modelfleet.spec.fleet import Task
+
+RAISES = 666.0
+NOT_FINITE = 13.0
+
+
+class FussyFamily:
+    name: ClassVar[str] = "fussy"
+    tasks: ClassVar[frozenset[Task]] = frozenset(Task)
+
+    def __init__(self, schema: Schema, parameters: Mapping[str, object], seed: int = 0) -> None:
+        self.schema = schema
+
+    def fit(self, shard: TrainingShard) -> Fitted:
+        raise NotImplementedError
+
+    def load(self, models: pa.Table) -> FussyPredictor:
+        return FussyPredictor(models["value"].to_numpy(), self.schema.outputs)
+
+
+class FussyPredictor:
+    def __init__(self, values: np.ndarray, outputs: int) -> None:
+        self.values, self.outputs = values, outputs
+
+    def predict(self, rows: EncodedRows, model: np.ndarray) -> np.ndarray:
+        x = rows.numbers[:, 0]
+        if (x == RAISES).any():
+            raise ArithmeticError("666 is not liked here")
+        result = np.where(x == NOT_FINITE, np.inf, np.nan_to_num(x) + self.values[model])
+        if self.outputs == 1:
+            return result[:, None]
+        first = 1 / (1 + np.exp(result))
+        rest = np.repeat(((1 - first) / (self.outputs - 1))[:, None], self.outputs - 1, axis=1)
+        return np.hstack([first[:, None], rest])

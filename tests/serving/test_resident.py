@@ -1,0 +1,448 @@
+"""The resident fleet loads what is good, refuses what is not, and swaps without a gap or a mixture."""
+
+from __future__ import annotations
+
+import gc
+import json
+import shutil
+import threading
+import weakref
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pytest
+
+from modelfleet.errors import LedgerEmptyError, ReleaseError
+from modelfleet.releases import promote
+from modelfleet.serving import loading
+from modelfleet.serving.answer import Answer, DeadLetter
+from modelfleet.serving.resident import ResidentConfig, ResidentFleet, get_resident
+
+Make = Callable[..., ResidentFleet]
+
+
+def test_an_empty_ledger_is_told(shop: Any) -> None:
+    with pytest.raises(LedgerEmptyError, match="fleet 'sales' has no release yet"):
+        shop.resident().start()
+    assert shop.leases.all() == []
+
+
+def test_start_loads_the_newest_release_before_the_first_answer(shop: Any, resident: Make) -> None:
+    shop.release_of()
+    shop.release_of(add=1)
+    fleet = resident()
+    answers = fleet.predict([shop.request("1"), shop.request("2", store="new", x=2)])
+    assert [(a.prediction, a.served_by, a.entity, a.generation) for a in answers] == [
+        (102.0, "entity", "a", 2),
+        (1003.0, "pooled", "new", 2),
+    ]
+    (lease,) = shop.leases.live()
+    assert (lease.process, lease.serving, lease.refused) == ("p-1", 2, ())
+
+
+def test_an_answer_says_everything(shop: Any) -> None:
+    now = datetime(2026, 2, 3, tzinfo=UTC)
+    shop.release_of(schema=shop.schema("binary", ("no", "yes")))
+    fleet = shop.resident(clock=lambda: now)
+    fleet.start()
+    try:
+        (answer,) = fleet.predict([shop.request("r-9", store="a", x=-101)])
+    finally:
+        fleet.close()
+    score = 1 - 1 / (1 + np.exp(-1))
+    assert answer == Answer("r-9", "sales", "a", "no", pytest.approx(score), 1, "entity", None, now.isoformat(), "p-1")
+    assert shop.leases.all() == []
+
+
+def corrupt(bundle: Any, what: str) -> None:
+    file = next(iter(sorted((bundle.path / "shards").iterdir())))
+    data = file.read_bytes()
+    match what:
+        case "truncated":
+            file.write_bytes(data[: len(data) // 2])
+        case "altered":
+            file.write_bytes(data[:-20] + bytes([data[-20] ^ 1]) + data[-19:])
+        case "missing file":
+            file.unlink()
+        case "missing folder":
+            shutil.rmtree(bundle.path)
+        case "half-written":
+            (bundle.path / "bundle.json").unlink()
+        case "manifest altered":
+            manifest = bundle.path / "bundle.json"
+            manifest.write_text(manifest.read_text() + " ")
+
+
+FAULTS = {
+    "truncated": "bytes, expected",
+    "altered": "sha256 is",
+    "missing file": "cannot be read",
+    "missing folder": "cannot be read",
+    "half-written": "is no complete bundle",
+    "manifest altered": "sha256 is",
+}
+
+
+@pytest.mark.parametrize("what", FAULTS)
+def test_a_broken_bundle_is_refused_with_the_reason_and_the_last_good_one_goes_on(
+    shop: Any, resident: Make, what: str
+) -> None:
+    shop.release_of()
+    fleet = resident()
+    bad = shop.bundle(add=1)
+    corrupt(bad, what)
+    shop.release(bad)
+    fleet.notice(2)
+    shop.until(lambda: bool(fleet.refused))
+    assert fleet.generation == 1
+    assert fleet.refused[0].generation == 2
+    assert FAULTS[what] in fleet.refused[0].reason
+    shop.until(lambda: shop.leases.live()[0].refused == fleet.refused)
+    assert isinstance(fleet.predict([shop.request()])[0], Answer)
+
+    shop.release_of(add=2)  # the next good one is taken
+    fleet.notice(3)
+    shop.until(lambda: fleet.generation == 3)
+    shop.until(lambda: shop.leases.live()[0].refused == ())
+
+
+@pytest.mark.parametrize("what", FAULTS)
+def test_start_falls_back_to_the_previous_release_and_reports_it(shop: Any, resident: Make, what: str) -> None:
+    shop.release_of()
+    bad = shop.bundle(add=1)
+    corrupt(bad, what)
+    shop.release(bad)
+    fleet = resident()
+    assert fleet.generation == 1
+    assert [refusal.generation for refusal in shop.leases.live()[0].refused] == [2]
+
+
+def test_start_with_nothing_that_can_be_loaded_names_every_reason(shop: Any) -> None:
+    for _ in range(2):
+        bundle = shop.bundle()
+        corrupt(bundle, "missing folder")
+        shop.release(bundle)
+    with pytest.raises(ReleaseError, match=r"no release can be loaded: generation 1: .* generation 2: "):
+        shop.resident().start()
+
+
+def test_a_bundle_of_another_fleet_is_refused(shop: Any, resident: Make) -> None:
+    shop.release_of()
+    shop.release_of(fleet="other")
+    assert "is a bundle of fleet 'other', but this process serves 'sales'" in resident().refused[0].reason
+
+
+def test_a_release_of_another_fleet_is_refused(shop: Any, resident: Make) -> None:
+    shop.release_of()
+    shop.release(shop.bundle(), fleet="other")
+    assert "release of fleet 'other'" in resident().refused[0].reason
+
+
+def test_models_that_predict_nonsense_are_refused(shop: Any, resident: Make) -> None:
+    shop.release_of()
+    shop.release_of(add=float("nan"))
+    shop.release_of(pooled=float("inf"))
+    reasons = [refusal.reason for refusal in resident().refused]
+    assert "the model of entity 'a' predicts [nan] for a plain row" in reasons[0]
+    assert "the pooled model predicts [inf] for a plain row" in reasons[1]
+
+
+def test_models_that_cannot_predict_are_refused(shop: Any, resident: Make, fussy: Any, monkeypatch: Any) -> None:
+    shop.release_of()
+    fleet = resident()
+
+    def raises(*_: object) -> None:
+        raise RuntimeError("not today")
+
+    monkeypatch.setattr(fussy.FussyPredictor, "predict", raises)
+    shop.release_of(add=1)
+    fleet.notice(2)
+    shop.until(lambda: bool(fleet.refused))
+    assert "its models cannot predict: RuntimeError: not today" in fleet.refused[0].reason
+
+
+def test_a_bundle_without_any_model_is_refused(shop: Any, resident: Make) -> None:
+    shop.release_of()
+    with pytest.raises(Exception, match=r"no schema|has no models"):
+        loading.load_bundle(shop.bundle(shards={}, pooled=None), fleet="sales", generation=2)
+
+
+def test_schemas_that_disagree_are_refused(shop: Any) -> None:
+    other = shop.schema().model_copy(update={"entity": ("shop",)})
+    with pytest.raises(Exception, match="its schemas disagree on entity"):
+        loading.load_bundle(shop.bundle(schemas={1: other}), fleet="sales", generation=1)
+
+
+def test_a_half_written_release_is_reported_and_taken_once_it_is_whole(shop: Any, resident: Make) -> None:
+    shop.release_of()
+    fleet = resident(lease_seconds=0.02)
+    whole = shop.release_of(add=1)
+    path = shop.ledger.path(2)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    shop.until(lambda: bool(fleet.refused) or fleet.generation == 2)
+    if fleet.generation == 1:
+        assert "0000000002.json" in fleet.refused[0].reason
+        assert isinstance(fleet.predict([shop.request()])[0], Answer)
+    path.write_bytes(data)
+    shop.until(lambda: fleet.generation == whole.generation)
+    shop.until(lambda: fleet.refused == ())
+
+
+def test_a_bad_release_is_refused_once(shop: Any, resident: Make, monkeypatch: Any) -> None:
+    shop.release_of()
+    bad = shop.bundle(add=1)
+    corrupt(bad, "truncated")
+    fleet = resident(lease_seconds=0.01)
+    tried: list[int] = []
+    real = loading.load_release
+
+    def counting(release: Any, **settings: Any) -> Any:
+        tried.append(release.generation)
+        return real(release, **settings)
+
+    monkeypatch.setattr("modelfleet.serving.resident.load_release", counting)
+    shop.release(bad)
+    shop.until(lambda: bool(fleet.refused))
+    for _ in range(20):
+        fleet.notice(2)
+    renewed = shop.leases.live()[0].renewed_at
+    shop.until(lambda: shop.leases.live()[0].renewed_at > renewed)
+    assert tried == [2]
+
+
+def test_what_cannot_be_read_for_a_moment_is_tried_again(shop: Any, resident: Make, monkeypatch: Any) -> None:
+    shop.release_of()
+    fleet = resident(lease_seconds=0.01)
+    failures = iter([OSError("stale handle"), OSError("stale handle")])
+    real = loading.load_release
+
+    def flaky(release: Any, **settings: Any) -> Any:
+        for failure in failures:
+            raise failure
+        return real(release, **settings)
+
+    monkeypatch.setattr("modelfleet.serving.resident.load_release", flaky)
+    shop.release_of(add=1)
+    shop.until(lambda: fleet.generation == 2)
+    assert fleet.refused == ()
+
+
+def test_a_file_system_that_stays_broken_refuses_the_release(shop: Any, resident: Make, monkeypatch: Any) -> None:
+    shop.release_of()
+    fleet = resident(lease_seconds=0.01)
+
+    def broken(*_: object, **__: object) -> None:
+        raise OSError("stale handle")
+
+    monkeypatch.setattr("modelfleet.serving.resident.load_release", broken)
+    shop.release_of(add=1)
+    shop.until(lambda: bool(fleet.refused))
+    assert fleet.refused[0].reason == "OSError: stale handle"
+
+
+def test_a_newer_release_is_found_without_a_notice(shop: Any, resident: Make) -> None:
+    shop.release_of()
+    fleet = resident(lease_seconds=0.02)
+    shop.release_of(add=1)
+    shop.until(lambda: fleet.generation == 2)
+    shop.until(lambda: shop.leases.live()[0].serving == 2)
+
+
+def test_older_and_repeated_notices_do_nothing(shop: Any, resident: Make, monkeypatch: Any) -> None:
+    shop.release_of()
+    shop.release_of(add=1)
+    fleet = resident()
+    looked = threading.Event()
+    monkeypatch.setattr(fleet._ledger, "generations", lambda: looked.set() or [])
+    for generation in (1, 2, 2, -5, 0):
+        fleet.notice(generation)
+    assert not looked.wait(0.05)
+    fleet.notice(3)
+    assert looked.wait(20)
+    assert fleet.generation == 2
+
+
+def test_a_rollback_is_a_newer_release_like_any_other(shop: Any, resident: Make) -> None:
+    shop.release_of()
+    shop.release_of(add=1)
+    fleet = resident()
+    assert fleet.predict([shop.request()])[0].prediction == 102.0
+    release = promote.rollback(shop.ledger)
+    fleet.notice(release.generation)
+    shop.until(lambda: fleet.generation == 3)
+    answer = fleet.predict([shop.request()])[0]
+    assert (answer.prediction, answer.generation) == (101.0, 3)
+
+
+def test_when_the_newest_is_bad_the_newest_good_one_is_taken(shop: Any, resident: Make) -> None:
+    shop.release_of()
+    fleet = resident()
+    shop.release_of(add=1)
+    bad = shop.bundle(add=2)
+    corrupt(bad, "missing file")
+    shop.release(bad)
+    fleet.notice(3)
+    shop.until(lambda: fleet.generation == 2)
+    shop.until(lambda: [r.generation for r in shop.leases.live()[0].refused] == [3])
+
+
+def test_unchanged_files_are_not_loaded_again(shop: Any, resident: Make) -> None:
+    shop.release_of()
+    fleet = resident()
+    shop.release_of(shards={0: {"a": 100.0, "b": 200.0}, 1: {"c": 301.0}})
+    fleet.notice(2)
+    shop.until(lambda: fleet.generation == 2)
+    assert fleet._current().models.reused == 2  # shard 0 and the pooled model
+
+
+def test_entities_appear_and_disappear_and_return(shop: Any, resident: Make) -> None:
+    shop.release_of(shards={0: {"a": 1.0}})
+    fleet = resident()
+    seen = []
+    for generation, entities in enumerate([{"b": 1.0}, {"a": 5.0, "b": 1.0}], start=2):
+        shop.release_of(shards={0: entities})
+        fleet.notice(generation)
+        shop.until(lambda wanted=generation: fleet.generation == wanted)
+        seen.append([answer.served_by for answer in fleet.predict([shop.request(store="a"), shop.request(store="b")])])
+    assert seen == [["pooled", "entity"], ["entity", "entity"]]
+
+
+def test_no_batch_is_mixed_and_no_answer_missing_over_200_swaps(shop: Any, resident: Make) -> None:
+    bundles = [shop.bundle(add=float(i)) for i in range(4)]
+    shop.release(bundles[0])
+    fleet = resident()
+    batch = [shop.request(str(i), store="abcd"[i % 4], x=0) for i in range(40)]
+    stop = threading.Event()
+    wrong: list[object] = []
+    served: list[list[int]] = [[], []]
+
+    def ask(mine: list[int]) -> None:
+        try:
+            while not stop.is_set():
+                answers = fleet.predict(batch)
+                generations = {answer.generation for answer in answers}
+                generation = answers[0].generation
+                add = (generation - 1) % 4
+                expected = [100.0 + add, 200.0 + add, 300.0 + add, 1000.0 + add] * 10
+                if len(generations) != 1 or [answer.prediction for answer in answers] != expected:
+                    wrong.append(answers)
+                mine.append(generation)
+        except Exception as error:
+            wrong.append(error)
+
+    threads = [threading.Thread(target=ask, args=(mine,)) for mine in served]
+    for thread in threads:
+        thread.start()
+    try:
+        for swap in range(1, 201):
+            release = shop.release(bundles[swap % 4])
+            fleet.notice(release.generation)
+            shop.until(lambda wanted=release.generation: fleet.generation == wanted or bool(wrong))
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert wrong == []
+    assert fleet.generation == 201
+    for mine in served:
+        assert mine == sorted(mine)
+        assert len(set(mine)) > 1
+
+
+def test_the_swap_lets_go_of_the_models_before(shop: Any, resident: Make) -> None:
+    shop.release_of()
+    fleet = resident()
+    before = fleet._current()
+    gone = [weakref.ref(before), weakref.ref(before.models), weakref.ref(before.models._files[1].predictor)]
+    del before
+    shop.release_of(add=1)
+    fleet.notice(2)
+    shop.until(lambda: fleet.generation == 2)
+    shop.until(lambda: gc.collect() >= 0 and all(one() is None for one in gone))
+
+
+def test_a_closed_fleet_loads_nothing_more(shop: Any) -> None:
+    shop.release_of()
+    fleet = shop.resident(lease_seconds=0.01)
+    fleet.start()
+    fleet.close()
+    fleet.close()
+    shop.release_of(add=1)
+    fleet.notice(2)
+    assert fleet.generation == 1
+    assert not fleet._loader.is_alive()
+    assert shop.leases.all() == []
+
+
+def test_a_ledger_that_cannot_be_listed_now_is_listed_later(
+    shop: Any, resident: Make, monkeypatch: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop.release_of()
+    fleet = resident(lease_seconds=0.01)
+    real = fleet._ledger.generations
+    failures = iter([PermissionError("not now")])
+
+    def flaky() -> list[int]:
+        for failure in failures:
+            raise failure
+        return real()
+
+    monkeypatch.setattr(fleet._ledger, "generations", flaky)
+    shop.release_of(add=1)
+    shop.until(lambda: fleet.generation == 2)
+    assert "looking for a newer release failed" in caplog.text
+
+
+def test_a_process_has_one_resident_fleet(shop: Any) -> None:
+    shop.release_of()
+    config = ResidentConfig("sales", str(shop.folders.releases), str(shop.folders.leases), job="j", lease_seconds=3600)
+    found: list[ResidentFleet] = []
+    threads = [threading.Thread(target=lambda: found.append(get_resident(config))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    try:
+        assert len(found) == 8
+        assert len({id(one) for one in found}) == 1
+        assert [lease.job for lease in shop.leases.live()] == ["j"]
+    finally:
+        found[0].close()
+    again = get_resident(config)
+    assert again is not found[0]
+    again.close()
+
+
+def test_a_lease_is_removed_when_the_process_ends(shop: Any, fussy: Any) -> None:
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    shop.release_of()
+    config = [str(shop.folders.releases), str(shop.folders.leases)]
+    code = (
+        "import json, sys\n"
+        "from modelfleet.families import catalog\n"
+        "catalog.BUILT_IN['fussy'] = 'fussy_family:FussyFamily'\n"
+        "from modelfleet.serving.resident import ResidentConfig, get_resident\n"
+        "from modelfleet.serving.lease import LeaseFolder\n"
+        "from pathlib import Path\n"
+        f"releases, leases = {json.dumps(config)}\n"
+        "get_resident(ResidentConfig('sales', releases, leases))\n"
+        "assert len(LeaseFolder(Path(leases)).live()) == 1\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(fussy.__file__).parent, timeout=120)
+    assert shop.leases.all() == []
+
+
+def test_what_cannot_be_answered_is_a_dead_letter_with_its_generation(shop: Any, resident: Make) -> None:
+    shop.release_of()
+    request = shop.request("r-1", x="much")
+    (letter,) = resident().predict([request])
+    assert isinstance(letter, DeadLetter)
+    assert (letter.request_id, letter.entity, letter.generation, letter.stage) == ("r-1", "a", 1, "predict")
+    assert "column 'x' is 'much': expected a number" in letter.reason
+    assert letter.original_bytes() == request.original
