@@ -58,7 +58,7 @@ def _expected(classes: int, p: np.ndarray, y: np.ndarray) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("classes", [2, 3, 5])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_classification_equals_scikit_learn(classes: int, data: st.DataObject) -> None:
     p, y, segment, size = data.draw(classified(classes))
@@ -70,7 +70,7 @@ def test_classification_equals_scikit_learn(classes: int, data: st.DataObject) -
             np.testing.assert_allclose(found[name][s], expected, rtol=1e-9, atol=1e-12, err_msg=f"{name} of {s}")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.floats(-50, 50), st.floats(-50, 50)), max_size=30))
 def test_regression_equals_scikit_learn(rows: list[tuple[int, float, float]]) -> None:
     segment = np.array([r[0] for r in rows], dtype=np.int64)

@@ -1,0 +1,124 @@
+"""One row of the evaluation table, as the gate reads it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from modelfleet.errors import SpecError, StepError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import pyarrow as pa
+
+REFERENCES: Final = ("champion", "pooled", "baseline")
+_PLAIN: Final = (
+    "entity", "kind", "rows_train", "rows_holdout", "rows_independent", "has_candidate", "has_champion", "failure",
+    "unchanged", "candidate_loss", "reference_valid", "reference_note",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The paired difference from one reference.
+
+    Attributes:
+        loss: The reference's mean loss; NaN where it predicts nothing.
+        mean: Candidate minus reference; NaN where n is 0.
+        error: Standard error of the mean; NaN where n is below 2.
+        n: Independent observations compared.
+    """
+
+    loss: float
+    mean: float
+    error: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What was measured on one entity, or on the pooled model; the fields are columns of the evaluation table.
+
+    Attributes:
+        differences: By reference.
+        metrics: The candidate's, by name, for the metrics that have a threshold.
+    """
+
+    entity: str
+    kind: str
+    rows_train: int
+    rows_holdout: int
+    rows_independent: int
+    has_candidate: bool
+    has_champion: bool
+    failure: str | None
+    unchanged: bool
+    candidate_loss: float
+    reference_valid: bool
+    reference_note: str
+    differences: Mapping[str, Difference]
+    metrics: Mapping[str, float]
+
+    @property
+    def name(self) -> str:
+        """How sentences call it."""
+        return "pooled model" if self.kind == "pooled" else self.entity or "''"
+
+    @property
+    def serves_already(self) -> bool:
+        """Whether anything serves the entity now: a model of its own, or the champion bundle's pooled model."""
+        return self.has_champion or self.differences["champion"].n > 0
+
+
+def read_evaluation(table: pa.Table, metrics: Iterable[str]) -> list[Evaluated]:
+    """Read the rows of an evaluation table.
+
+    Args:
+        table: As ``modelfleet.evaluation.table.evaluate_shard`` makes it.
+        metrics: Names that have a threshold.
+
+    Raises:
+        SpecError: A threshold names a metric that was not measured.
+        StepError: The table lacks a column the gate needs, or names an entity twice.
+    """
+    prefix = "candidate_"
+    known = [name.removeprefix(prefix) for name in table.column_names if name.startswith(prefix)]
+    for name in metrics:
+        if name not in known:
+            raise SpecError(f"gate.thresholds: '{name}' is not measured for this task{nearest(name, known)}")
+    wanted = [*_PLAIN, *(f"candidate_{name}" for name in metrics if name != "loss")]
+    for reference in REFERENCES:
+        wanted += [f"{reference}_loss", *(f"diff_{reference}_{part}" for part in ("mean", "se", "n"))]
+    missing = sorted(set(wanted) - set(table.column_names))
+    if missing:
+        raise StepError(f"the evaluation table lacks {', '.join(missing)}: run the training step again")
+    rows = [_read(row, metrics) for row in table.select(wanted).to_pylist()]
+    names = [(row.kind, row.entity) for row in rows]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise StepError(f"the evaluation table has two rows for {twice[0]} '{twice[1]}': run the training step again")
+    return rows
+
+
+def _read(row: dict[str, Any], metrics: Iterable[str]) -> Evaluated:
+    return Evaluated(
+        **{name: row[name] for name in _PLAIN if name not in ("candidate_loss", "reference_note")},
+        candidate_loss=_number(row["candidate_loss"]),
+        reference_note=row["reference_note"] or "",
+        differences={
+            reference: Difference(
+                loss=_number(row[f"{reference}_loss"]),
+                mean=_number(row[f"diff_{reference}_mean"]),
+                error=_number(row[f"diff_{reference}_se"]),
+                n=row[f"diff_{reference}_n"] or 0,
+            )
+            for reference in REFERENCES
+        },
+        metrics={name: _number(row[f"candidate_{name}"]) for name in metrics},
+    )
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
