@@ -7,6 +7,7 @@ A failure anywhere leaves the champion serving. Where the gate refuses the run, 
 from __future__ import annotations
 
 from airflow.sdk import DAG, chain
+
 from modelfleet_airflow.dags import loop_tasks
 from modelfleet_airflow.dags.assets import release_asset, retrain_schedule
 from modelfleet_airflow.dags.fleets import good_fleets

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from airflow.sdk import DAG
+
 from modelfleet_airflow.dags.assets import release_asset
 from modelfleet_airflow.dags.fleets import good_fleets
 from modelfleet_airflow.dags.params import rollback_params

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.sdk import DAG
+
 from modelfleet_airflow.dags.assets import release_asset
 from modelfleet_airflow.dags.fleets import good_fleets
 from modelfleet_airflow.dags.serving_tasks import start_serving

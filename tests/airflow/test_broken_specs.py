@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from modelfleet_airflow.dags.fleets import Fleet, fleets_folder, good_fleets, raise_broken, read_fleets
 
 from modelfleet.errors import SpecError
+from modelfleet_airflow.dags.fleets import Fleet, fleets_folder, good_fleets, raise_broken, read_fleets
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from modelfleet_airflow.operators.child_process import ChildProcess, level_of
 
 logger = logging.getLogger("test_child_process")
@@ -132,8 +133,8 @@ def test_the_job_dies_with_a_killed_task(tmp_path: Path) -> None:
 
     pid_file = tmp_path / "pid"
     job = (
-        "import os, sys, pathlib, threading; p = pathlib.Path(sys.argv[1]); (p.parent / 't').write_text(str(os.getpid()));"
-        " (p.parent / 't').rename(p); threading.Event().wait(300)"
+        "import os, sys, pathlib, threading; p = pathlib.Path(sys.argv[1]);"
+        " (p.parent / 't').write_text(str(os.getpid())); (p.parent / 't').rename(p); threading.Event().wait(300)"
     )
     task = (
         "import logging, sys; from modelfleet_airflow.operators.child_process import ChildProcess;"
@@ -149,9 +150,7 @@ def test_the_job_dies_with_a_killed_task(tmp_path: Path) -> None:
 
 def test_the_job_does_not_inherit_the_tasks_standard_input() -> None:
     lines: list[str] = []
-    ChildProcess(logger).run(
-        python("import os; print(os.readlink('/proc/self/fd/0'))"), each_line=lines.append
-    )
+    ChildProcess(logger).run(python("import os; print(os.readlink('/proc/self/fd/0'))"), each_line=lines.append)
     assert lines == ["/dev/null"]
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,7 +57,7 @@ def test_the_retrain_dag_is_the_loop(dagbag: DagBag) -> None:
     dag = dagbag.dags["shops_retrain"]
     order = ["open_run", "prepare", "validate", "train", "gate", "register", "promote", "confirm", "report"]
     assert [task.task_id for task in dag.topological_sort()] == order
-    for before, after in zip(order, order[1:], strict=False):
+    for before, after in pairwise(order):
         assert after in dag.task_dict[before].downstream_task_ids
     assert dag.task_dict["report"].trigger_rule == "none_failed"
     assert all(dag.task_dict[name].trigger_rule == "all_success" for name in order[:-1])

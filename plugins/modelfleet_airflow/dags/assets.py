@@ -23,7 +23,7 @@ def release_asset(fleet: str) -> Asset:
 
 
 def new_data_asset(fleet: str) -> Asset:
-    """Return the asset whose events start a retraining; whoever delivers data creates them, over REST or as an outlet."""
+    """Return the asset whose events start a retraining; who delivers data makes them, over REST or as an outlet."""
     return Asset(name=f"{fleet}_new_data", uri=f"modelfleet://{fleet}/new_data", group="modelfleet")
 
 

@@ -133,8 +133,8 @@ def confirm(run_folder: str) -> None:
 @retried_only_if_it_may_help()
 def report(run_folder: str) -> None:
     """Write what the run did into the task's log; runs also where promote and confirm were skipped."""
-    from modelfleet_airflow.dags.report import run_report
     from modelfleet.loop.run import Run
+    from modelfleet_airflow.dags.report import run_report
 
     for line in run_report(Run.load(run_folder)):
         logger.info("%s", line)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
 
     from modelfleet_airflow.operators.beam_pipeline import ControlledBeamOperator
 
-LOCAL_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
-"""By class path: the name DirectRunner first tries to download another engine."""
-
 
 class BeamJobOperator(BaseOperator):
     """Runs ``python -m beam_jobs.<job>`` by the Beam provider's operator, on the engine the spec names.
@@ -30,8 +28,9 @@ class BeamJobOperator(BaseOperator):
     Args:
         job: Which job: ``prepare``, ``train`` or ``score``.
         run: Folder of the loop's run, whose spec says where the job runs; usually the XCom of ``open_run``.
-        spec: Instead of ``run``, a fleet's YAML file, for a job that belongs to no run.
-        arguments: The job's own arguments besides ``run``, by name without dashes; None leaves one out.
+        spec: Instead of ``run``, a fleet's YAML file, for a job that belongs to no run; the job gets it as JSON, and
+            the fleet's folder.
+        arguments: More arguments of the job, by name without dashes; None leaves one out.
     """
 
     template_fields: Sequence[str] = ("run_folder", "arguments")
@@ -64,30 +63,6 @@ class BeamJobOperator(BaseOperator):
             AirflowFailException: The input is wrong; it is not tried again.
             AirflowException: The job failed; its message has the last error line.
         """
-        from airflow.sdk.bases.operator import ExecutorSafeguard
-
-        from modelfleet_airflow.operators.beam_pipeline import ControlledBeamOperator
-
-        arguments, options = self._command()
-        self._pipeline = ControlledBeamOperator(
-            task_id=self.task_id,
-            py_file=f"beam_jobs.{self.job}",
-            py_options=["-m"],
-            py_interpreter=sys.executable,
-            runner=str(options.pop("runner", None) or LOCAL_RUNNER),
-            pipeline_options={**arguments, **options},
-            deferrable=False,  # the triggerer would run the whole pipeline itself
-        )
-        ExecutorSafeguard.tracker.set(self._pipeline)  # this task runs it, so it is no stray operator
-        self._pipeline.execute(context)
-
-    def on_kill(self) -> None:
-        """End the job with the task."""
-        if self._pipeline is not None:
-            self._pipeline.on_kill()
-
-    def _command(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the job's own arguments and the engine's pipeline options."""
         from modelfleet.engines.options import pipeline_options
         from modelfleet.home import Home
         from modelfleet.loop.run import Run
@@ -95,7 +70,38 @@ class BeamJobOperator(BaseOperator):
 
         if self.run_folder is not None:
             run = Run.load(self.run_folder)
-            return {"run": str(run.folder), **self.arguments}, dict(pipeline_options(run.spec, self.job, run.home))
+            self._run_job({"run": str(run.folder)}, pipeline_options(run.spec, self.job, run.home), context)
+            return
         assert self.spec_path is not None
-        options = pipeline_options(load_spec(self.spec_path), self.job, Home.from_environment())
-        return dict(self.arguments), dict(options)
+        home, spec = Home.from_environment(), load_spec(self.spec_path)
+        with TemporaryDirectory(prefix="modelfleet-") as folder:
+            document = Path(folder) / "spec.json"
+            document.write_text(spec.model_dump_json(), encoding="utf-8")
+            given = {"fleet_home": str(home.fleet(spec.fleet).root), "spec": str(document)}
+            self._run_job(given, pipeline_options(spec, self.job, home), context)
+
+    def on_kill(self) -> None:
+        """End the job with the task."""
+        if self._pipeline is not None:
+            self._pipeline.on_kill()
+
+    def _run_job(self, given: Mapping[str, str], options: Mapping[str, Any], context: Context) -> None:
+        from airflow.sdk.bases.operator import ExecutorSafeguard
+
+        from modelfleet_airflow.operators.beam_pipeline import ControlledBeamOperator
+
+        self._pipeline = ControlledBeamOperator(
+            task_id=self.task_id,
+            py_file=f"beam_jobs.{self.job}",
+            py_options=["-m"],
+            py_interpreter=sys.executable,
+            runner=str(options["runner"]),
+            pipeline_options={
+                **given,
+                **self.arguments,
+                **{name: value for name, value in options.items() if name != "runner"},
+            },
+            deferrable=False,  # the triggerer would run the whole pipeline itself
+        )
+        ExecutorSafeguard.tracker.set(self._pipeline)  # this task runs it, so it is no stray operator
+        self._pipeline.execute(context)

@@ -8,6 +8,7 @@ a minute for the dead task).
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import logging
 import os
@@ -25,6 +26,7 @@ PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 _LEVEL = re.compile(r"\b(DEBUG|INFO|WARNING|ERROR|CRITICAL)\b")
 _LEVEL_WITHIN = 60  # a level further into a line is a word of its message
+_LOGGED_ERROR = re.compile(r"^(ERROR|CRITICAL):[\w.]+:")
 _EXCEPTION = re.compile(r"^[A-Za-z_][\w.]*(Error|Exception|Interrupt|Exit|Warning)\b: ?\S")
 
 
@@ -115,10 +117,10 @@ class ChildProcess:
         process.stdout.close()
 
     def last_error(self) -> str:
-        """Return the last line that looks like an exception's message, else the last line, else an empty text."""
+        """Return the message of the last exception or error the log tells of, else its last line, else empty."""
         lines = [line for line in self._tail if line.strip()]
-        errors = [line for line in lines if _EXCEPTION.match(line)]
-        return (errors or lines or [""])[-1]
+        errors = [line for line in lines if _EXCEPTION.match(line) or _LOGGED_ERROR.match(line)]
+        return _LOGGED_ERROR.sub("", (errors or lines or [""])[-1])
 
 
 def level_of(line: str, before: int) -> int:
@@ -142,7 +144,5 @@ def _die_with_parent() -> None:
 
 
 def _signal_group(leader: int, number: signal.Signals) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # all of it is gone already
         os.killpg(leader, number)
-    except (ProcessLookupError, PermissionError):
-        pass  # all of it is gone already
