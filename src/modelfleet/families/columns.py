@@ -38,7 +38,9 @@ def column(table: pa.Table, name: str, type_: pa.DataType, family: str) -> pa.Ar
     return array
 
 
-def ragged(table: pa.Table, name: str, value: pa.DataType, family: str) -> tuple[NDArray[np.generic], NDArray[np.int64]]:
+def ragged(
+    table: pa.Table, name: str, value: pa.DataType, family: str
+) -> tuple[NDArray[np.generic], NDArray[np.int64]]:
     """Return a list column as its values, one model's after the other, and each model's bounds (models + 1,).
 
     Raises:

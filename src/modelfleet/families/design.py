@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import DTypeLike, NDArray
+    from numpy.typing import NDArray
 
     from modelfleet.data.encoded import EncodedRows
     from modelfleet.data.schema import Schema
@@ -115,15 +115,15 @@ def bounded(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.clip(np.where(np.isfinite(numbers), numbers, np.nan), -LARGEST, LARGEST)
 
 
-def standardised(
-    layout: Layout, rows: EncodedRows, seen: NDArray[np.int64], standard: Standard, dtype: DTypeLike = np.float64
-) -> NDArray[np.floating]:
+def standardised(layout: Layout, rows: EncodedRows, seen: NDArray[np.int64], standard: Standard) -> NDArray[np.float64]:
     """Return one entity's dense columns: its seen levels, then its standardised numbers.
 
     Returns:
         (n, len(seen) + numbers)
     """
-    dense = np.zeros((len(rows), len(seen) + layout.numbers), dtype=dtype)
+    dense = np.zeros(
+        (len(rows), len(seen) + layout.numbers),
+    )
     layout.one_hot(rows.codes, seen, dense)
     dense[:, len(seen) :] = standard.apply(rows.numbers)
     return dense

@@ -1,8 +1,9 @@
-"""Growing one tree per entity: scikit-learn's builder on dense columns, or the compiled kernel where it gives the same."""
+"""Growing one tree per entity: by scikit-learn on dense columns, or by the compiled kernel where it gives the same."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -68,7 +69,9 @@ class Grower:
     min_samples_leaf: int
     seed: int
 
-    def by_kernel(self, bounds: NDArray[np.int64], rows: EncodedRows, target: NDArray[np.float64]) -> list[Grown] | None:
+    def by_kernel(
+        self, bounds: NDArray[np.int64], rows: EncodedRows, target: NDArray[np.float64]
+    ) -> list[Grown] | None:
         """Grow one tree per slice with the compiled kernel.
 
         Args:
@@ -92,11 +95,9 @@ class Grower:
         feature, threshold, left, right, missing_left, count, positive = (table[: roots[-1]] for table in tables)
         value = np.column_stack([count - positive, positive]) / count[:, None]
         flat = (feature, threshold, left, right, missing_left, value)
-        return [Grown(*(part[a:b] for part in flat)) for a, b in zip(roots[:-1], roots[1:], strict=True)]
+        return [Grown(*(part[a:b] for part in flat)) for a, b in pairwise(roots)]
 
-    def by_sklearn(
-        self, rows: EncodedRows, target: NDArray[np.float64], weights: NDArray[np.float64] | None
-    ) -> Grown:
+    def by_sklearn(self, rows: EncodedRows, target: NDArray[np.float64], weights: NDArray[np.float64] | None) -> Grown:
         """Grow one tree with scikit-learn: any task, missing numbers, weights.
 
         Raises:
@@ -146,6 +147,4 @@ class Grower:
         feature[number] = column[number] - len(seen) + len(self.layout.offsets) - 1
         cut[number] = threshold[number]
         missing_left = tree.missing_go_to_left.astype(bool) & ~leaf  # type: ignore[attr-defined]
-        return Grown(
-            feature, cut, children_left.astype(np.int32), children_right.astype(np.int32), missing_left, value
-        )
+        return Grown(feature, cut, children_left.astype(np.int32), children_right.astype(np.int32), missing_left, value)

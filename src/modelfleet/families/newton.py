@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 GRADIENT_TOLERANCE = 1e-8
+ROUNDING = 1e-13
 LARGEST_HESSIAN = 2_000
 """Unknowns above which the Hessian is not built and L-BFGS takes over."""
 
@@ -134,11 +135,12 @@ def _newton(objective: _Binary, point: NDArray[np.float64], steps: int) -> tuple
         while True:
             tried = point - length * direction
             reached = objective.value(tried)
-            if reached <= value - 1e-4 * length * decrease:
+            # near the optimum the value's rounding exceeds the decrease, and the full step is the right one
+            if reached <= value - 1e-4 * length * decrease + ROUNDING * (1.0 + abs(value)):
                 break
             length /= 2
-            if length < 1e-10:  # rounding hides any further progress
-                return point, bool(decrease <= 1e-9 * (1.0 + abs(value)))
+            if length < 1e-10:
+                return point, False
         point, value = tried, reached
     return point, bool(np.abs(objective.gradient(point)[0]).max() < GRADIENT_TOLERANCE)
 

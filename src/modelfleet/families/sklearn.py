@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -51,6 +52,7 @@ class SklearnFamily:
 
     name: ClassVar[str] = "sklearn"
     tasks: ClassVar[frozenset[Task]] = frozenset(Task)
+    libraries: ClassVar[tuple[str, ...]] = ("scikit-learn", "skops")
 
     def __init__(self, schema: Schema, parameters: Mapping[str, object], seed: int = 0) -> None:
         """Check the parameters, the estimator's included.
@@ -93,9 +95,7 @@ class SklearnFamily:
             kept[entity] = (blob, seen, standard, classes)
         return Fitted(self._to_table(kept), failures)
 
-    def _to_table(
-        self, kept: Mapping[str, tuple[bytes, NDArray[np.int64], Standard, NDArray[np.int64]]]
-    ) -> pa.Table:
+    def _to_table(self, kept: Mapping[str, tuple[bytes, NDArray[np.int64], Standard, NDArray[np.int64]]]) -> pa.Table:
         rows = list(kept.values())
         floats, ints = pa.list_(pa.float64()), pa.list_(pa.int32())
         return pa.table(
@@ -166,7 +166,7 @@ def _per_model(models: pa.Table, name: str, below: int) -> list[NDArray[np.int64
     whole = values.astype(np.int64)
     if len(whole) and not 0 <= int(whole.min()) <= int(whole.max()) < below:
         raise BundleError(f"family 'sklearn': column '{name}' holds {int(whole.max())}, expected 0 to {below - 1}")
-    return [whole[a:b] for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    return [whole[a:b] for a, b in pairwise(bounds)]
 
 
 def _find(path: str, task: Task) -> type[Any]:

@@ -1,4 +1,4 @@
-"""Estimators as skops bytes: equal estimators give equal bytes, and nothing is loaded that is not trusted. No pickle."""
+"""Estimators as skops bytes: equal estimators give equal bytes, and only trusted types are loaded. No pickle."""
 
 from __future__ import annotations
 
@@ -64,7 +64,9 @@ def load(blob: bytes, trusted: Collection[str], entity: str) -> Any:
         with zipfile.ZipFile(io.BytesIO(blob)) as archive:
             unpacked = sum(info.file_size for info in archive.infolist())
         if unpacked > LARGEST_BYTES:
-            raise BundleError(f"the estimator of entity {entity!r} unpacks to {unpacked} bytes, more than is believable")
+            raise BundleError(
+                f"the estimator of entity {entity!r} unpacks to {unpacked} bytes, more than is believable"
+            )
         refused = sorted(set(skops.get_untrusted_types(data=blob)) - TRUSTED_TYPES - set(trusted))
         if refused:
             raise BundleError(

@@ -1,1 +1,1 @@
-"""Compiled inner loops. Each is plain Python that numba compiles where it is installed; without it others do the work."""
+"""Inner loops in plain Python that numba compiles where it is installed; without it others do the work."""

@@ -1,4 +1,4 @@
-"""Exact CART on category codes for two classes: scikit-learn's algorithm, random draws and tie order, without its matrix.
+"""Exact CART on category codes for two classes: scikit-learn's algorithm, draws and tie order, without its matrix.
 
 The tables it writes equal those of ``DecisionTreeClassifier`` node for node (a test holds it to that, as both the
 draws and the tie order are scikit-learn's internals). Counting a node's rows per level replaces a sort per one-hot
@@ -201,7 +201,7 @@ def grow(  # noqa: PLR0912, PLR0915  one function, because numba's cache sees no
             missing_left[here] = False
             rows[here] = n
             positives[here] = n1
-            if depth >= max_depth or n < 2 or n < 2 * min_leaf or n1 == 0 or n1 == n:
+            if depth >= max_depth or n < 2 or n < 2 * min_leaf or n1 in (0, n):
                 continue
             for c in range(levels):
                 count[c] = 0

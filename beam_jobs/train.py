@@ -1,0 +1,68 @@
+"""Trains and evaluates the candidate of a run: ``python -m beam_jobs.train --run=<run folder> [Beam options]``.
+
+Reads what the steps prepare and validate left in the folder; leaves ``candidate/``, ``evaluation.parquet`` and, last,
+``train.json``. Running it again writes the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from pathlib import Path
+
+# Before numpy is loaded: shards are trained by threads of our own, and a BLAS that starts more slows them all.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+import apache_beam as beam  # noqa: E402
+from apache_beam.options.pipeline_options import PipelineOptions  # noqa: E402
+
+from beam_jobs.pipelines.train import build_train  # noqa: E402
+from modelfleet.errors import ModelfleetError  # noqa: E402
+from modelfleet.training.job import TrainingJob  # noqa: E402
+
+logger = logging.getLogger(__name__)
+
+
+def train(folder: Path, options: list[str]) -> None:
+    """Run the training pipeline of a run and wait for its end.
+
+    Args:
+        folder: The run's.
+        options: Beam's.
+
+    Raises:
+        ModelfleetError: The run cannot be trained.
+    """
+    job = TrainingJob.load(folder)
+    job.check_entities()
+    _ = job.family, job.quarantined, job.split_fingerprint, job.champion  # wrong input fails here, not on a worker
+    (folder / "train.json").unlink(missing_ok=True)  # what it tells of is about to be replaced
+    with beam.Pipeline(options=PipelineOptions(options, save_main_session=False)) as pipeline:
+        build_train(pipeline, job)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse, build, run; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m beam_jobs.train", description=__doc__)
+    parser.add_argument("--run", required=True, type=Path, help="the run's folder")
+    known, rest = parser.parse_known_args(arguments)
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
+    logging.getLogger("apache_beam").setLevel(logging.WARNING)
+    try:
+        train(known.run, rest)
+    except ModelfleetError as error:
+        logger.error("%s", error)
+        return error.exit_code
+    report = TrainingJob.load(known.run).run.read("train")
+    logger.info(
+        "%s models of %s entities trained and evaluated in %.1f s; %s could not be fitted, %s are quarantined",
+        report["models"], report["entities"], report["seconds"], len(report["failures"]), report["quarantined"],
+    )  # fmt: skip
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

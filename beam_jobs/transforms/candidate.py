@@ -1,0 +1,29 @@
+"""Finishing the candidate, once every shard is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import apache_beam as beam
+
+from modelfleet.bundles.format import ShardFile
+from modelfleet.training.finish import finish
+from modelfleet.training.job import TrainingJob
+from modelfleet.training.shard import ShardResult
+
+
+class FinishCandidate(beam.DoFn):
+    """All results, side inputs, to the candidate's manifest, the evaluation table and train.json."""
+
+    def __init__(self, folder: str, began: float) -> None:
+        self._folder = folder
+        self._began = began
+
+    def process(
+        self,
+        _: bytes,
+        results: Iterable[ShardResult],
+        pooled: Iterable[tuple[ShardFile, bytes, int] | str] = (),
+    ) -> None:
+        """Write them; doing it again writes the same."""
+        finish(TrainingJob.load(self._folder), list(results), next(iter(pooled), None), self._began)

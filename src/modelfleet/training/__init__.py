@@ -1,0 +1,1 @@
+"""Training a fleet: the arithmetic of the training step, without Beam."""

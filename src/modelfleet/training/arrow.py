@@ -1,0 +1,36 @@
+"""Tables on their way between workers, as Arrow streams, with matrices as columns of lists."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+
+def to_bytes(table: pa.Table) -> bytes:
+    """Return a table as an Arrow stream, compressed by lz4."""
+    sink = pa.BufferOutputStream()
+    options = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
+    with pa.ipc.new_stream(sink, table.schema, options=options) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def from_bytes(data: bytes) -> pa.Table:
+    """Return the table of an Arrow stream."""
+    return pa.ipc.open_stream(data).read_all()
+
+
+def from_matrix(matrix: NDArray[Any]) -> pa.Array:
+    """Return an (n, width) matrix as a column of n lists; the width may be 0."""
+    offsets = np.arange(len(matrix) + 1, dtype=np.int32) * matrix.shape[1]
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(np.ascontiguousarray(matrix).ravel()))
+
+
+def to_matrix(column: pa.ChunkedArray, width: int, dtype: Any) -> NDArray[Any]:
+    """Return a column that ``from_matrix`` made as an (n, width) matrix."""
+    flat = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks]
+    values = np.concatenate(flat) if flat else np.empty(0)
+    return values.astype(dtype, copy=False).reshape(len(column), width)

@@ -1,0 +1,138 @@
+"""What every part of the training step shares: the run, its champion, and who is to be trained."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow.parquet as pq
+
+from modelfleet.bundles.reader import Bundle
+from modelfleet.errors import InputError, StepError, nearest
+from modelfleet.families.catalog import make_family
+from modelfleet.loop.run import Run
+from modelfleet.training.prepared import shard_number
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pyarrow as pa
+
+    from modelfleet.data.schema import Schema
+    from modelfleet.families.base import Family
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingJob:
+    """The training step of one run. Cheap to make: every worker makes its own from the run's folder.
+
+    Attributes:
+        run: The run.
+        schema: The resolved schema of its data.
+    """
+
+    run: Run
+    schema: Schema
+
+    @classmethod
+    def load(cls, folder: str | Path) -> TrainingJob:
+        """Return the training step of the run in a folder.
+
+        Raises:
+            StepError: There is no run, or it has not been prepared.
+        """
+        run = Run.load(folder)
+        return cls(run, run.schema())
+
+    @cached_property
+    def shards(self) -> Mapping[int, Path]:
+        """The prepared shards' files by number.
+
+        Raises:
+            StepError: There is none.
+        """
+        files = {shard_number(path): path for path in sorted(self.run.prepared.glob("shard-*.parquet"))}
+        if not files:
+            raise StepError(f"{self.run.prepared}: holds no shard-*.parquet; run the step 'prepare' first")
+        return files
+
+    @cached_property
+    def columns(self) -> frozenset[str]:
+        """Columns of the prepared shards."""
+        return frozenset(pq.read_schema(next(iter(self.shards.values()))).names)
+
+    @cached_property
+    def family(self) -> Family:
+        """The family that is trained.
+
+        Raises:
+            SpecError: There is no such family, or it does not take its parameters.
+        """
+        model = self.run.spec.model
+        return make_family(model.family, self.schema, model.parameters, model.seed)
+
+    @cached_property
+    def quarantined(self) -> Mapping[str, str]:
+        """Entities that get no model of their own, with the reason."""
+        return {str(entity): str(reason) for entity, reason in self.run.read("quarantine").items()}
+
+    @cached_property
+    def split_fingerprint(self) -> str:
+        """Of this run's split."""
+        return str(self.run.read("prepare")["split_fingerprint"])
+
+    @cached_property
+    def profile(self) -> pa.Table:
+        """One row per entity, written by the step 'prepare'.
+
+        Raises:
+            StepError: It is not there.
+        """
+        path = self.run.folder / "profile.parquet"
+        if not path.exists():
+            raise StepError(f"{path}: not there; run the step 'prepare' first")
+        return pq.read_table(path, use_threads=False)
+
+    @cached_property
+    def champion(self) -> Bundle | None:
+        """The bundle that served when the run began; its files are hashed when they are read."""
+        ref = self.run.record.champion
+        return None if ref is None else Bundle.open(ref.bundle, sha256=ref.sha256, verify=False)
+
+    def check_entities(self) -> None:
+        """Refuse a run for entities that the data does not have.
+
+        Raises:
+            InputError: One of them is unknown.
+        """
+        known = set(self.profile["entity"].to_pylist())
+        for entity in sorted((self.run.entities or frozenset()) - known):
+            raise InputError(
+                f"entities: the data of fleet '{self.run.spec.fleet}' has no entity {entity!r}{nearest(entity, known)}"
+            )
+
+    @property
+    def trains_pooled(self) -> bool:
+        """Whether a pooled model is trained.
+
+        A run for some entities leaves the fleet's pooled model alone, unless there is none yet.
+        """
+        return self.run.entities is None or self.champion is None or self.champion.manifest.pooled is None
+
+    def split_note(self, trained_under: str) -> str:
+        """Return why a champion trained under another split cannot be compared; empty where it can."""
+        if trained_under == self.split_fingerprint:
+            return ""
+        return (
+            f"the champion was trained under another split ({trained_under[:8]}, this run's is "
+            f"{self.split_fingerprint[:8]}), so it may have seen these holdout rows; not comparable"
+        )
+
+    @cached_property
+    def sample_seed(self) -> int:
+        """Where the draw of the pooled model's rows begins; independent of the split's hash."""
+        text = f"pooled:{self.run.spec.model.seed}".encode()
+        return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
