@@ -10,7 +10,7 @@ from airflow.sdk import Asset, AssetOrTimeSchedule, CronTriggerTimetable
 if TYPE_CHECKING:
     from modelfleet.spec.fleet import FleetSpec
 
-START = datetime(2026, 1, 1, tzinfo=UTC)
+START = datetime(2025, 1, 1, tzinfo=UTC)
 """Before it no cron tick counts; with catchup off it only has to lie in the past."""
 
 
