@@ -33,6 +33,7 @@ def decide(
     quarantined: Mapping[str, str] | None = None,
     force: bool = False,
     champion: Collection[str] = (),
+    champion_pooled: bool = False,
 ) -> Decisions:
     """Decide a whole run.
 
@@ -43,6 +44,7 @@ def decide(
         quarantined: Entities that validation held back, with the reason; they need not be in the table.
         force: Promote in spite of the comparison; never in spite of thresholds, validation or a failed fit.
         champion: Entities with a model of their own in the champion bundle; those that are not in the table keep it.
+        champion_pooled: Whether the champion bundle has a pooled model, which a run for some entities does not train.
 
     Returns:
         The decisions, in the table's order; quarantined entities that are not in the table follow, sorted.
@@ -61,7 +63,7 @@ def decide(
     gate = _Gate(policy, loss, intent, held, force)
     pooled = gate.decide(shared, new_pooled=False, has_pooled=False)[0] if shared else None
     promoted = pooled is not None and pooled.outcome is Outcome.PROMOTE
-    some_pooled = promoted or any(row.has_champion for row in shared)
+    some_pooled = promoted or champion_pooled or any(row.has_champion for row in shared)
     decided = gate.decide(entities, new_pooled=promoted, has_pooled=some_pooled)
     listed = {row.entity for row in entities}
     for entity in sorted(set(held) - listed):
