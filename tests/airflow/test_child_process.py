@@ -71,6 +71,13 @@ def test_a_level_word_inside_a_message_is_no_level() -> None:
     assert level_of("2026-01-01 00:00:00 ERROR reading", logging.INFO) == logging.ERROR
 
 
+@pytest.mark.parametrize("prefix", ["ERROR:modelfleet.prepare:", "2026-11-22 11:37:32,836 ERROR modelfleet.prepare: "])
+def test_the_last_error_is_the_message_without_the_logs_prefix(prefix: str) -> None:
+    child = ChildProcess(logger)
+    child.run(python("import sys; print(sys.argv[1] + 'sales.csv: no rows'); print('INFO:root:bye')", prefix))
+    assert child.last_error() == "sales.csv: no rows"
+
+
 def test_a_job_that_says_nothing_has_no_last_error() -> None:
     child = ChildProcess(logger)
     child.run(python("raise SystemExit(3)"))

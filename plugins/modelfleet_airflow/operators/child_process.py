@@ -26,7 +26,7 @@ PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 _LEVEL = re.compile(r"\b(DEBUG|INFO|WARNING|ERROR|CRITICAL)\b")
 _LEVEL_WITHIN = 60  # a level further into a line is a word of its message
-_LOGGED_ERROR = re.compile(r"^(ERROR|CRITICAL):[\w.]+:")
+_LOGGED_ERROR = re.compile(r"^([\d-]+ [\d:.,]+ )?(ERROR|CRITICAL)[: ][\w.]+: ?")
 _EXCEPTION = re.compile(r"^[A-Za-z_][\w.]*(Error|Exception|Interrupt|Exit|Warning)\b: ?\S")
 
 

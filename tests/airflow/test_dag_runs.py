@@ -1,0 +1,155 @@
+"""Whole runs of the DAGs with Airflow's own `dag.test()`: real data, real Beam jobs, real MLflow store, real ledger.
+
+The tests tell one story, so they stand in order and share one home.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from modelfleet.home import Home
+from modelfleet.releases.ledger import Ledger
+
+if TYPE_CHECKING:
+    from airflow.dag_processing.dagbag import DagBag
+
+LOOP = ("open_run", "prepare", "validate", "train", "gate", "register", "promote", "confirm", "report")
+
+
+@pytest.fixture(scope="module")
+def home(airflow_home: Path) -> Home:
+    """A home without releases, and the data of the fleet 'shops': two shops, amount = price * factor + noise."""
+    shutil.rmtree(airflow_home / "home", ignore_errors=True)
+    random = np.random.default_rng(5)
+    lines = ["shop,price,day,amount"]
+    for shop, factor in (("north", 3.0), ("south", -2.0)):
+        for price, noise in zip(random.uniform(0, 10, 400), random.normal(0, 0.5, 400), strict=True):
+            lines.append(f"{shop},{price:.4f},{random.integers(1, 8)},{price * factor + noise:.4f}")
+    (airflow_home / "fleets" / "sales.csv").write_text("\n".join(lines) + "\n")
+    return Home(airflow_home / "home")
+
+
+@pytest.fixture
+def play(dagbag: DagBag, home: Home, airflow_db: None) -> Any:
+    """Run a DAG and return its run and the state of each task."""
+
+    def run(dag_id: str, **conf: object) -> tuple[Any, dict[str, str]]:
+        ended = dagbag.dags[dag_id].test(run_conf=conf)
+        return ended, {task.task_id: str(task.state) for task in ended.get_task_instances()}
+
+    return run
+
+
+def released(home: Home) -> list[int]:
+    return [release.generation for release in Ledger(home.fleet("shops").releases).all()]
+
+
+def release_events() -> list[dict[str, Any]]:
+    from airflow.models.asset import AssetEvent, AssetModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    query = select(AssetEvent.extra).join(AssetModel, AssetModel.id == AssetEvent.asset_id)
+    with create_session() as session:
+        return list(session.scalars(query.where(AssetModel.name == "shops_release").order_by(AssetEvent.id)))
+
+
+def test_bad_overrides_fail_at_once_and_leave_nothing(play: Any, home: Home) -> None:
+    run, states = play("shops_retrain", overrides={"model": {"famly": "linear"}})
+    assert run.state == "failed"
+    assert states["open_run"] == "failed"
+    assert {states[task] for task in LOOP[1:]} == {"upstream_failed"}
+    assert run.get_task_instance("open_run").try_number == 1
+    assert not home.fleet("shops").runs.exists()
+
+
+def test_the_score_dag_says_that_there_is_nothing_to_score_with(play: Any, airflow_home: Path, tmp_path: Path) -> None:
+    run, states = play(
+        "shops_score", input=str(airflow_home / "fleets" / "sales.csv"), output=str(tmp_path / "out.parquet")
+    )
+    assert (run.state, states) == ("failed", {"score": "failed"})
+    assert run.get_task_instance("score").try_number == 1
+
+
+def test_the_first_run_promotes_and_tells_who_listens(play: Any, home: Home) -> None:
+    run, states = play("shops_retrain", reason="first")
+    assert run.state == "success"
+    assert states == dict.fromkeys(LOOP, "success")
+    assert released(home) == [1]
+    (event,) = release_events()
+    assert event["generation"] == 1
+    assert event["reason"] == "promote"
+    assert (home.fleet("shops").runs / event["run_id"] / "confirm.json").exists()
+
+
+def test_a_refused_run_is_a_success_that_publishes_nothing(play: Any, home: Home) -> None:
+    run, states = play(
+        "shops_retrain",
+        overrides={"model": {"features": ["day"]}, "gate": {"smallest_accepted_share": 1.0}},
+    )
+    assert run.state == "success"
+    skipped = {task for task, state in states.items() if state == "skipped"}
+    assert skipped == {"promote", "confirm"}
+    assert {states[task] for task in LOOP if task not in skipped} == {"success"}
+    assert released(home) == [1]
+    assert len(release_events()) == 1
+
+
+def test_missing_data_fails_prepare_without_a_retry(play: Any, home: Home) -> None:
+    before = released(home)
+    run, states = play("shops_retrain", overrides={"data": {"source": "/nowhere/sales.csv"}})
+    assert run.state == "failed"
+    assert (states["open_run"], states["prepare"], states["validate"]) == ("success", "failed", "upstream_failed")
+    assert run.get_task_instance("prepare").try_number == 1
+    assert released(home) == before
+
+
+def test_force_promotes_in_spite_of_the_comparison(play: Any, home: Home) -> None:
+    run, states = play("shops_retrain", overrides={"model": {"parameters": {"alpha": 50.0}}}, force=True)
+    assert run.state == "success"
+    assert states == dict.fromkeys(LOOP, "success")
+    assert released(home) == [1, 2]
+    assert [event["generation"] for event in release_events()] == [1, 2]
+
+
+def test_a_rollback_is_a_new_release(play: Any, home: Home) -> None:
+    run, states = play("shops_rollback", to=1, reason="better before")
+    assert run.state == "success"
+    assert states == {"roll_back": "success", "confirm": "success"}
+    newest = Ledger(home.fleet("shops").releases).latest()
+    assert newest is not None
+    assert (newest.generation, newest.rolled_back_to, newest.note) == (3, 1, "better before")
+    assert release_events()[-1]["rolled_back_to"] == 1
+
+
+def test_a_rollback_to_what_never_was_fails_with_the_ledger_unharmed(play: Any, home: Home) -> None:
+    run, states = play("shops_rollback", to=99)
+    assert run.state == "failed"
+    assert states == {"roll_back": "failed", "confirm": "upstream_failed"}
+    assert released(home) == [1, 2, 3]
+
+
+def test_the_score_dag_scores_a_file(play: Any, airflow_home: Path, tmp_path: Path) -> None:
+    output = tmp_path / "scored.parquet"
+    run, states = play("shops_score", input=str(airflow_home / "fleets" / "sales.csv"), output=str(output))
+    assert (run.state, states) == ("success", {"score": "success"})
+    assert pq.read_table(output).num_rows == 800
+
+
+def test_training_one_entity_keeps_the_champion_of_the_other(play: Any, home: Home) -> None:
+    run, states = play(
+        "shops_retrain", entities=["north"], overrides={"model": {"parameters": {"alpha": 100.0}}}, force=True
+    )
+    assert run.state == "success"
+    assert states["promote"] == "success"
+    from modelfleet.bundles.reader import Bundle
+
+    newest = Ledger(home.fleet("shops").releases).latest()
+    assert newest is not None
+    assert set(Bundle.open(newest.bundle.uri).entities) == {"north", "south"}
