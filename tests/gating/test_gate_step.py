@@ -75,6 +75,7 @@ def begin(tmp_path: Path, case: SimpleNamespace):
         pq.write_table(case.table(*rows), run.folder / "evaluation.parquet")
         run.write("train", {"models": len(trained)})
         run.write("quarantine", dict(quarantined or {}))
+        run.write("validation", {"success": True})
         return run
 
     return make
@@ -136,13 +137,22 @@ def test_a_pooled_model_that_was_not_trained_still_serves(begin: Any, case: Simp
     assert found.entities[0].sentence.endswith("served by the pooled model")
 
 
-@pytest.mark.parametrize(("missing", "step"), [("train.json", "train"), ("quarantine.json", "validate")])
+@pytest.mark.parametrize(
+    ("missing", "step"), [("train.json", "train"), ("quarantine.json", "validate"), ("validation.json", "validate")]
+)
 def test_the_steps_before_it_must_have_run(begin: Any, missing: str, step: str) -> None:
     run = begin({"a": TREE})
     (run.folder / missing).unlink()
     with pytest.raises(StepError, match=f"run the step '{step}' first"):
         gate(run)
     assert not run.has("gate")
+
+
+def test_force_does_not_get_past_a_failed_validation(begin: Any) -> None:
+    run = begin({"a": TREE}, force=True)
+    run.write("validation", {"success": False})
+    with pytest.raises(StepError, match="validation failed: nothing of this run may serve"):
+        gate(run)
 
 
 def test_a_missing_evaluation_is_named(begin: Any) -> None:

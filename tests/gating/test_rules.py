@@ -199,8 +199,8 @@ def test_unfit_candidates_never_serve(
 
 
 def test_an_unknown_threshold_is_named(case: SimpleNamespace) -> None:
-    with pytest.raises(SpecError, match="'acuracy' is not measured for this task; did you mean 'accuracy'"):
-        decide(case.table(case.evaluated()), policy(thresholds={"acuracy": {"min": 0.5}}), intent="change")
+    with pytest.raises(SpecError, match="'roc_auk' is not measured for this task; did you mean 'roc_auc'"):
+        decide(case.table(case.evaluated()), policy(thresholds={"roc_auk": {"min": 0.5}}), intent="change")
 
 
 @pytest.mark.parametrize("force", [False, True])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Literal
 
@@ -150,7 +150,7 @@ class Decisions:
     def to_table(self) -> pa.Table:
         """Return one row per decision, the pooled model's last; the fleet's decision is in the schema's metadata."""
         decisions = [*self.entities, *([self.pooled] if self.pooled else [])]
-        rows = [asdict(d) | {"outcome": str(d.outcome)} for d in decisions]
+        rows = [{**vars(d), "outcome": str(d.outcome)} for d in decisions]
         fleet = {"refused": self.refused, "reason": self.reason, "intent": self.intent, "absent": self.absent}
         return pa.Table.from_pylist(rows, schema=_COLUMNS.with_metadata({_METADATA: json.dumps(fleet).encode()}))
 

@@ -24,10 +24,12 @@ def gate(run: Run) -> Decisions:
     Reads only the run's folder and the champion bundle the run began with, so that a second call decides the same.
 
     Raises:
-        StepError: The training or the validation step has not run.
+        StepError: The training or the validation step has not run, or validation failed.
         SpecError: The policy names a metric or a loss that does not fit the task.
         BundleError: The candidate or the champion bundle is damaged.
     """
+    if not run.read("validation")["success"]:
+        raise StepError(f"run {run.record.run_id}: validation failed: nothing of this run may serve; mend the data")
     run.read("train")
     quarantined = {
         entity: str(reason)
