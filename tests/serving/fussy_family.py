@@ -42,6 +42,6 @@ class FussyPredictor:
         result = np.where(x == NOT_FINITE, np.inf, np.nan_to_num(x) + self.values[model])
         if self.outputs == 1:
             return result[:, None]
-        first = 1 / (1 + np.exp(result))
+        first = 1 / (1 + np.exp(np.minimum(result, 500.0)))
         rest = np.repeat(((1 - first) / (self.outputs - 1))[:, None], self.outputs - 1, axis=1)
         return np.hstack([first[:, None], rest])

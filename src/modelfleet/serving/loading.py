@@ -62,13 +62,14 @@ def load_release(release: Release, *, fleet: str, reuse: LoadedFleet | None = No
 
     Raises:
         ReleaseError: The release is another fleet's.
-        BundleError: The bundle is not there, is truncated, tampered with, does not fit, or a model of it cannot predict.
+        BundleError: The bundle is not there, is truncated, tampered with or does not fit, or a model cannot predict.
     """
     from modelfleet.bundles.reader import Bundle
 
     if release.fleet != fleet:
         raise ReleaseError(
-            f"generation {release.generation} is a release of fleet '{release.fleet}', but this process serves '{fleet}'"
+            f"generation {release.generation} is a release of fleet '{release.fleet}', "
+            f"but this process serves '{fleet}'"
         )
     bundle = Bundle.open(release.bundle.uri, sha256=release.bundle.sha256)
     return load_bundle(bundle, fleet=fleet, generation=release.generation, reuse=reuse)

@@ -188,7 +188,8 @@ def predict_encoded(fleet: LoadedFleet, encoded: EncodedRows, entities: Sequence
             if last - first == 1:
                 failures[first] = f"the model failed: {type(error).__name__}: {error}"
                 continue
-            logger.warning("%d rows failed and are predicted in halves: %s", last - first, error)
+            if last - first == len(entities):
+                logger.warning("%d rows failed and are predicted in halves: %s", len(entities), error)
             middle = (first + last) // 2
             halves += [(first, middle), (middle, last)]
             continue
