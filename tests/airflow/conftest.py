@@ -80,6 +80,7 @@ def airflow_home() -> Iterator[Path]:
 def modelfleet_environment(airflow_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MODELFLEET_FLEETS", str(airflow_home / "fleets"))
     monkeypatch.setenv("MODELFLEET_HOME", str(airflow_home / "home"))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
 @pytest.fixture(scope="session")
