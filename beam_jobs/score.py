@@ -33,7 +33,7 @@ _DATA_ERROR = re.compile(r"DataError: (.*?)(?: \[while running|$)", re.MULTILINE
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse, build, run; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m beam_jobs.score", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m beam_jobs.score", description=__doc__, allow_abbrev=False)
     parser.add_argument("--fleet-home", "--fleet_home", type=Path, required=True)
     parser.add_argument("--spec", type=Path, required=True, help="the spec as JSON")
     parser.add_argument("--input", required=True, help="a file, a glob or a folder: CSV, JSONL or Parquet")
