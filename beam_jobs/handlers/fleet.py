@@ -1,0 +1,84 @@
+"""The model handler: a whole fleet is one model of RunInference."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from beam_jobs.handlers.beam_inference import ModelHandler, PredictionResult
+from modelfleet.serving.answer import Answer, DeadLetter
+from modelfleet.serving.request import Request
+from modelfleet.serving.resident import ResidentConfig, ResidentFleet, get_resident
+
+logger = logging.getLogger(__name__)
+
+_RELEASE_NAME = re.compile(r"(?:.*/)?0*([0-9]+)(?:\.json)?")
+
+
+class FleetModelHandler(ModelHandler[Request, PredictionResult, ResidentFleet]):
+    """Answers requests with the process's resident fleet.
+
+    Every request gives one ``PredictionResult`` whose ``inference`` is an ``Answer`` or a ``DeadLetter``; nothing
+    about the data raises, so one bad row never costs its batch. A new release needs no new model in Beam's sense:
+    the resident fleet loads it in the background and swaps one reference.
+
+    It also works in a pipeline of your own, without ``ReleaseSignal``, where every release file is the signal::
+
+        RunInference(FleetModelHandler(config), model_metadata_pcoll=WatchFilePattern(f"{releases}/*.json"))
+
+    Args:
+        config: Which resident fleet; equal ones in a process share it.
+        max_batch_rows: Most requests predicted in one call.
+    """
+
+    def __init__(self, config: ResidentConfig, *, max_batch_rows: int = 256) -> None:
+        # Both at the maximum: whatever is there at the end of the bundle is predicted in one call, with no timer and
+        # no state to wait for; bundles are short.
+        super().__init__(min_batch_size=max_batch_rows, max_batch_size=max_batch_rows)
+        self._config = config
+
+    def load_model(self) -> ResidentFleet:
+        """Return the process's resident fleet; the first call loads the newest release."""
+        return get_resident(self._config)
+
+    def run_inference(
+        self, batch: Sequence[Request], model: ResidentFleet, inference_args: Mapping[str, Any] | None = None
+    ) -> Iterator[PredictionResult]:
+        """Answer a batch, all of it by one generation.
+
+        Args:
+            batch: The requests.
+            model: What ``load_model`` returned.
+            inference_args: Not used.
+        """
+        for request, outcome in zip(batch, model.predict(batch), strict=True):
+            yield PredictionResult(request, outcome, model_id=_generation_id(outcome))
+
+    def update_model_path(self, model_path: str | None = None) -> None:
+        """Take note of a release; returns at once.
+
+        Args:
+            model_path: Path or name of a release file, such as ``releases/0000000012.json``. Empty means nothing
+                new, which is what ``WatchFilePattern`` emits for a file older than the pipeline.
+        """
+        if not model_path:
+            return
+        match = _RELEASE_NAME.fullmatch(model_path)
+        if match is None:
+            logger.warning("'%s' does not name a release such as 0000000012.json; passed over", model_path)
+            return
+        get_resident(self._config).notice(int(match[1]))
+
+    def get_num_bytes(self, batch: Sequence[Request]) -> int:
+        """Return the size of a batch for the metrics; Beam's own way is to pickle it."""
+        return sum(len(request.original) for request in batch)
+
+    def get_metrics_namespace(self) -> str:
+        """Return the name under which RunInference counts."""
+        return "modelfleet_inference"
+
+
+def _generation_id(outcome: Answer | DeadLetter) -> str | None:
+    return None if outcome.generation is None else str(outcome.generation)

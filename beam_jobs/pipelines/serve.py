@@ -1,0 +1,66 @@
+"""The streaming job: requests in, answers and dead letters out, every release picked up while it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import apache_beam as beam
+
+from beam_jobs.handlers.beam_inference import RunInference
+from beam_jobs.handlers.fleet import FleetModelHandler
+from beam_jobs.transforms.jsonl_parts import JsonlParts
+from beam_jobs.transforms.outcomes import Outcomes
+from beam_jobs.transforms.release_signal import ReleaseSignal
+from beam_jobs.transforms.release_watch import ReleaseWatch
+from beam_jobs.transforms.request_parsing import ParseRequests
+from beam_jobs.transforms.request_source import RequestFolder
+from modelfleet.serving.resident import ResidentConfig
+
+
+@dataclass(frozen=True)
+class ServeConfig:
+    """What the streaming job is told.
+
+    Attributes:
+        resident: Which resident fleet answers; names the ledger and the leases too.
+        launch: The newest generation at submission.
+        requests: Folder watched for request files.
+        answers: Folder for answers.
+        dead_letters: Folder for dead letters.
+        poll_seconds: How often the ledger and the request folder are looked at.
+        max_batch_rows: Most requests predicted in one call.
+    """
+
+    resident: ResidentConfig
+    launch: int
+    requests: str
+    answers: str
+    dead_letters: str
+    poll_seconds: float = 0.5
+    max_batch_rows: int = 256
+
+
+def build_serve(pipeline: beam.Pipeline, config: ServeConfig) -> None:
+    """Add the streaming job to a pipeline.
+
+    The names of the transforms are part of the checkpoint: renaming one, or adding one with state, makes a running
+    job's checkpoint useless. Releases never change the graph.
+
+    Args:
+        pipeline: An empty streaming pipeline.
+        config: Folders and sizes.
+    """
+    generations = pipeline | "Releases" >> ReleaseWatch(
+        config.resident.releases, launch=config.launch, poll_seconds=config.poll_seconds
+    )
+    lines, unreadable = pipeline | "Requests" >> RequestFolder(config.requests, poll_seconds=config.poll_seconds)
+    requests, bad = lines | "Parse" >> ParseRequests()
+    results = (
+        requests
+        | "Signal" >> ReleaseSignal(generations, config.resident)
+        | "Predict" >> RunInference(FleetModelHandler(config.resident, max_batch_rows=config.max_batch_rows))
+    )
+    answers, failed = results | "Outcomes" >> Outcomes()
+    dead = (unreadable, bad, failed) | "Dead letters" >> beam.Flatten()
+    _ = answers | "Write answers" >> JsonlParts(config.answers)
+    _ = dead | "Write dead letters" >> JsonlParts(config.dead_letters)

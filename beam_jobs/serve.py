@@ -1,0 +1,94 @@
+"""Submits the streaming job of a fleet and exits; the job lives on where it was submitted.
+
+``python -m beam_jobs.serve --fleet=income --spec=spec.json --home=.modelfleet --runner=PortableRunner ...``. The last
+line of standard output is JSON: ``{"job_id": ...}``. ``modelfleet.engines.serve.start_serving`` calls this with all
+the options that it needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from beam_jobs.pipelines.serve import ServeConfig, build_serve
+from modelfleet.errors import LedgerEmptyError, ModelfleetError
+from modelfleet.home import Home
+from modelfleet.releases.ledger import Ledger
+from modelfleet.serving.resident import ResidentConfig
+from modelfleet.spec.fleet import FleetSpec
+
+logger = logging.getLogger(__name__)
+
+
+def serve_config(spec: FleetSpec, home: Home, *, job: str) -> ServeConfig:
+    """Return what the streaming job of a fleet is told.
+
+    Args:
+        spec: The fleet's spec, with absolute paths.
+        home: The root folder.
+        job: The job's name, written into its leases.
+
+    Raises:
+        LedgerEmptyError: The fleet has no release yet.
+    """
+    folders = home.fleet(spec.fleet)
+    launch = Ledger(folders.releases).latest()
+    if launch is None:
+        raise LedgerEmptyError(spec.fleet)
+    serving = spec.serving
+    return ServeConfig(
+        resident=ResidentConfig(
+            fleet=spec.fleet,
+            releases=str(folders.releases),
+            leases=str(folders.leases),
+            job=job,
+            lease_seconds=serving.lease_seconds,
+        ),
+        launch=launch.generation,
+        requests=serving.requests or str(folders.requests),
+        answers=serving.answers or str(folders.answers),
+        dead_letters=serving.dead_letters or str(folders.dead_letters),
+        poll_seconds=serving.poll_seconds,
+        max_batch_rows=serving.max_batch_rows,
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse, build, submit; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m beam_jobs.serve", description=__doc__)
+    parser.add_argument("--fleet", required=True)
+    parser.add_argument("--spec", type=Path, required=True, help="the spec as JSON")
+    parser.add_argument("--home", type=Path, required=True)
+    known, rest = parser.parse_known_args(arguments)
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+    logging.getLogger("apache_beam").setLevel(logging.WARNING)
+    options = PipelineOptions(rest, streaming=True)
+    try:
+        spec = FleetSpec.model_validate_json(known.spec.read_bytes())
+        name = options.get_all_options().get("job_name") or f"modelfleet-{known.fleet}"
+        config = serve_config(spec, Home(known.home.absolute()), job=name)
+    except ModelfleetError as error:
+        logger.error("%s", error)
+        return error.exit_code
+    for folder in (config.requests, config.answers, config.dead_letters):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    pipeline = beam.Pipeline(options=options)
+    build_serve(pipeline, config)
+    result = pipeline.run()
+    job_id = getattr(result, "_job_id", None) or result.job_id()
+    sys.stdout.write(json.dumps({"job_id": job_id}) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # Beam leaves a thread that reads the job's messages for as long as the job lives

@@ -1,0 +1,56 @@
+"""What RunInference returns, taken apart: answers with their event time, and dead letters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+from apache_beam.transforms.window import TimestampedValue
+
+from beam_jobs.handlers.beam_inference import PredictionResult
+from beam_jobs.transforms.release_signal import NAMESPACE
+from modelfleet.serving.answer import Answer, DeadLetter
+
+DEAD = "dead"
+
+
+class _TakeApart(beam.DoFn):
+    def __init__(self) -> None:
+        self._generation: int | None = None
+        self._answered = Metrics.counter(NAMESPACE, "answered")
+        self._swaps = Metrics.counter(NAMESPACE, "swaps_seen")
+
+    def process(self, element: PredictionResult) -> Iterator[Any]:
+        outcome = element.inference
+        if isinstance(outcome, DeadLetter):
+            yield beam.pvalue.TaggedOutput(DEAD, outcome)
+            return
+        self._answered.inc()
+        if self._generation is not None and outcome.generation != self._generation:
+            self._swaps.inc()
+        self._generation = outcome.generation
+        yield TimestampedValue(outcome, event_seconds(outcome))
+
+
+class Outcomes(beam.PTransform):
+    """Prediction results in; answers and dead letters out.
+
+    RunInference batches, and a batch has the timestamp of its window's end: the answer's own event time is put back
+    here, from the payload. An answer without one gets the time it was computed.
+    """
+
+    def expand(
+        self, pcoll: beam.PCollection[PredictionResult]
+    ) -> tuple[beam.PCollection[Answer], beam.PCollection[DeadLetter]]:
+        """Apply to RunInference's output."""
+        outputs = pcoll | "Take apart" >> beam.ParDo(_TakeApart()).with_outputs(DEAD, main="answers")
+        return outputs["answers"], outputs[DEAD]
+
+
+def event_seconds(answer: Answer) -> float:
+    """Return when the request happened, in seconds since 1970; when it was answered, if it did not say."""
+    time = datetime.fromisoformat(answer.event_time or answer.processed_time)
+    return time.replace(tzinfo=UTC).timestamp() if time.tzinfo is None else time.timestamp()

@@ -1,0 +1,307 @@
+"""The local job server: Beam's Flink runner with Flink embedded in it, one Java process, loopback only.
+
+``python -m modelfleet.engines.job_server --home=.modelfleet`` writes the configuration and the address, then becomes
+the Java process, so whoever supervises it supervises Flink itself. Everything it leaves lies in ``<home>/flink``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from modelfleet.errors import EngineUnavailableError
+from modelfleet.home import Home
+
+HOST: Literal["127.0.0.1"] = "127.0.0.1"
+JOB_PORT = 8099
+REST_PORTS = (18081, 18099)
+
+MAIN_CLASS = "org.apache.beam.runners.flink.FlinkJobServerDriver"
+HEAP = "1g"
+_OPENED = [
+    "lang",
+    "lang.invoke",
+    "lang.reflect",
+    "util",
+    "util.concurrent",
+    "util.concurrent.atomic",
+    "net",
+    "io",
+    "nio",
+    "time",
+    "text",
+]
+_REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+class JobServer(BaseModel):
+    """Where a job server listens; written to ``<home>/flink/job-server.json`` when it starts.
+
+    Attributes:
+        pid: The Java process.
+        host: Always loopback.
+        job_port: Beam's job service (gRPC).
+        artifact_port: Beam's artifact service (gRPC).
+        rest_ports: First and last port on which the mini clusters of its jobs offer Flink's REST API.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    pid: int
+    host: Literal["127.0.0.1"] = HOST
+    job_port: int
+    artifact_port: int
+    rest_ports: tuple[int, int]
+
+    @property
+    def endpoint(self) -> str:
+        """What ``--job_endpoint`` takes."""
+        return f"{self.host}:{self.job_port}"
+
+    def answers(self) -> bool:
+        """Return whether something listens on the job port."""
+        return _listens(self.job_port)
+
+
+def job_server_command(home: Home, *, job_port: int = JOB_PORT, rest_ports: tuple[int, int] = REST_PORTS) -> list[str]:
+    """Return the command line that runs a job server until it is stopped, for a process supervisor.
+
+    Args:
+        home: The root folder; one job server per home.
+        job_port: Port of Beam's job service; 0 takes a free one.
+        rest_ports: Range for Flink's REST API, a port per running job; (0, 0) takes ten free ones.
+    """
+    command = [sys.executable, "-m", "modelfleet.engines.job_server", f"--home={home.root}"]
+    return [*command, f"--job-port={job_port}", f"--rest-ports={rest_ports[0]}-{rest_ports[1]}"]
+
+
+def job_server_jar() -> Path:
+    """Return the jar that ``infra/flink/build.sh`` builds, or what ``$MODELFLEET_JOB_SERVER_JAR`` names.
+
+    Raises:
+        EngineUnavailableError: It has not been built.
+    """
+    named = os.environ.get("MODELFLEET_JOB_SERVER_JAR")
+    jar = Path(named) if named else _REPOSITORY / ".build" / "flink" / "job-server.jar"
+    if not jar.is_file():
+        raise EngineUnavailableError(f"{jar}: no such file; build the job server with `infra/flink/build.sh`")
+    return jar
+
+
+def find_job_server(home: Home) -> JobServer:
+    """Return the job server of this home.
+
+    Raises:
+        EngineUnavailableError: None was started, or it does not answer.
+    """
+    server = _recorded(home)
+    if server is None:
+        raise EngineUnavailableError(
+            f"no job server runs for {home.root}: start one with `make up` or `modelfleet serve`"
+        )
+    if not server.answers():
+        raise EngineUnavailableError(
+            f"the job server of {home.root} does not answer at {server.endpoint}: look into "
+            f"{home.logs / 'job-server.log'} and start it again with `make up` or `modelfleet serve`"
+        )
+    return server
+
+
+def wait_for_job_server(
+    home: Home, *, process: subprocess.Popen[bytes] | None = None, seconds: float = 60.0
+) -> JobServer:
+    """Wait until the job server of this home answers.
+
+    Args:
+        home: The root folder.
+        process: The process just started, so that its end is noticed at once; None where somebody else started it.
+        seconds: How long to wait.
+
+    Raises:
+        EngineUnavailableError: It ended, or did not answer in time.
+    """
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        server = _recorded(home)
+        if server is not None and (process is None or server.pid == process.pid) and server.answers():
+            return server
+        if process is not None and process.poll() is not None:
+            break
+        time.sleep(0.1)
+    raise EngineUnavailableError(
+        f"the job server of {home.root} did not start; its log is {home.logs / 'job-server.log'}"
+    )
+
+
+@contextlib.contextmanager
+def running_job_server(home: Home, *, job_port: int = 0, rest_ports: tuple[int, int] = (0, 0)) -> Iterator[JobServer]:
+    """Give the job server of this home, starting one for the length of the block where none runs.
+
+    One that was running already is left running; one started here is stopped, and its jobs with it.
+
+    Args:
+        home: The root folder.
+        job_port: As in ``job_server_command``.
+        rest_ports: As in ``job_server_command``.
+
+    Raises:
+        EngineUnavailableError: It is not built, or does not start.
+    """
+    server = _recorded(home)
+    if server is not None and server.answers():
+        yield server
+        return
+    job_server_jar()
+    home.logs.mkdir(parents=True, exist_ok=True)
+    with (home.logs / "job-server.log").open("ab") as log:
+        process = subprocess.Popen(
+            job_server_command(home, job_port=job_port, rest_ports=rest_ports),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C reaches only us; we cancel the jobs first and then end it
+        )
+    try:
+        yield wait_for_job_server(home, process=process)
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def configure(home: Home, server: JobServer, *, savepoint: Path | None = None) -> None:
+    """Write Flink's configuration, which the job server reads anew at every submission.
+
+    Args:
+        home: The root folder.
+        server: Where the job server listens.
+        savepoint: Checkpoint that the next job starts from. Flink embedded in the job server takes it from its
+            configuration only: the pipeline option ``savepoint_path`` is for clusters.
+
+    Raises:
+        EngineUnavailableError: The template beside the job server is gone.
+    """
+    template = _REPOSITORY / "infra" / "flink" / "flink-conf.yaml"
+    beside = job_server_jar().with_name("flink-conf.yaml")
+    try:
+        text = (beside if beside.is_file() else template).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise EngineUnavailableError(f"{beside}: no such file; run `infra/flink/build.sh`") from None
+    text = text.replace("{folder}", str(home.flink)).replace("{rest_ports}", "{}-{}".format(*server.rest_ports))
+    if savepoint is not None:
+        text += f"execution.savepoint.path: {savepoint}\n"
+    _write(home.flink / "conf" / "flink-conf.yaml", text)
+
+
+def java_command(home: Home, server: JobServer) -> list[str]:
+    """Return the command line of the Java process."""
+    java_home = os.environ.get("JAVA_HOME")
+    java = str(Path(java_home) / "bin" / "java") if java_home else shutil.which("java")
+    if not java:
+        raise EngineUnavailableError("no 'java' on the path: install a Java 17 runtime or set JAVA_HOME")
+    return [
+        java,
+        f"-Xmx{HEAP}",
+        "-XX:+UseSerialGC",  # a small heap and few cores: fewer threads, less memory
+        "-XX:+ExitOnOutOfMemoryError",  # a supervisor can start a dead server again, not a hung one
+        *(f"--add-opens=java.base/java.{package}=ALL-UNNAMED" for package in _OPENED),
+        "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+        "-Dorg.slf4j.simpleLogger.showDateTime=true",
+        "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
+        f"-Djava.io.tmpdir={home.flink / 'tmp'}",
+        "-cp",
+        str(job_server_jar()),
+        MAIN_CLASS,
+        "--flink-master=[local]",
+        f"--flink-conf-dir={home.flink / 'conf'}",
+        f"--job-host={server.host}",
+        f"--job-port={server.job_port}",
+        f"--artifact-port={server.artifact_port}",
+        "--expansion-port=-1",
+        f"--artifacts-dir={home.flink / 'artifacts'}",
+    ]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Write configuration and address, then become the Java process."""
+    parser = argparse.ArgumentParser(prog="python -m modelfleet.engines.job_server", description=__doc__)
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--job-port", type=int, default=JOB_PORT)
+    parser.add_argument("--rest-ports", default="{}-{}".format(*REST_PORTS))
+    options = parser.parse_args(arguments)
+    home = Home(options.home.absolute())
+    first, last = (int(port) for port in options.rest_ports.split("-"))
+    if options.job_port and _listens(options.job_port):
+        raise EngineUnavailableError(f"port {options.job_port} is taken; stop what listens there or give --job-port=0")
+    server = JobServer(
+        pid=os.getpid(),
+        job_port=options.job_port or _free_port(),
+        artifact_port=_free_port(),
+        rest_ports=(first, last) if first else _free_range(10),
+    )
+    for leftover in ("artifacts", "tmp"):  # of a server that was killed: hundreds of megabytes per job
+        shutil.rmtree(home.flink / leftover, ignore_errors=True)
+        (home.flink / leftover).mkdir(parents=True)
+    configure(home, server)
+    command = java_command(home, server)
+    _write(_address(home), server.model_dump_json(indent=1))
+    os.execv(command[0], command)  # noqa: S606 - no shell; the process id stays what the supervisor knows
+
+
+def _address(home: Home) -> Path:
+    return home.flink / "job-server.json"
+
+
+def _recorded(home: Home) -> JobServer | None:
+    try:
+        return JobServer.model_validate_json(_address(home).read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def _listens(port: int) -> bool:
+    try:
+        with socket.create_connection((HOST, port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _free_range(length: int) -> tuple[int, int]:
+    for _ in range(100):
+        first = _free_port()
+        with contextlib.ExitStack() as probes, contextlib.suppress(OSError, OverflowError):
+            for port in range(first, first + length):
+                probes.enter_context(socket.socket()).bind((HOST, port))
+            return first, first + length - 1
+    raise EngineUnavailableError(f"no {length} free ports in a row on {HOST}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,335 @@
+"""Starts, looks at and stops the streaming job of a fleet: exactly one per fleet and home."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import shutil
+import signal
+import socket
+import threading
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+
+from modelfleet.engines.flink import FlinkJob, cancel_job, find_job, latest_checkpoint, refresh, tasks_running
+from modelfleet.engines.job_server import configure, find_job_server, running_job_server
+from modelfleet.engines.launch import run_job
+from modelfleet.engines.options import job_name, pipeline_options
+from modelfleet.errors import EngineUnavailableError, LedgerEmptyError, SpecError
+from modelfleet.releases.ledger import Ledger
+from modelfleet.serving.lease import Lease, LeaseFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from modelfleet.engines.job_server import JobServer
+    from modelfleet.home import Home
+    from modelfleet.spec.fleet import FleetSpec
+
+logger = logging.getLogger(__name__)
+
+KEPT_JOBS = 3
+"""Checkpoints of so many jobs of a fleet are kept, the newest ones."""
+
+APPEAR_SECONDS = 60.0
+ORPHAN_SECONDS = 15.0
+
+
+class ServingJob(BaseModel):
+    """The streaming job of a fleet.
+
+    Attributes:
+        fleet: The fleet.
+        name: The job's name on the engine.
+        job_id: Flink's id of it.
+        state: Such as ``RUNNING``.
+        url: Where Flink's REST API tells more.
+        started_at: When it was submitted.
+        generation: The oldest generation that a live process of it serves; None before the first.
+        processes: Its live processes, by name.
+        restored_from: The checkpoint it was started from; None if it started with nothing.
+        already_running: Whether ``start_serving`` found it running.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    fleet: str
+    name: str
+    job_id: str
+    state: str
+    url: str
+    started_at: AwareDatetime
+    generation: int | None = None
+    processes: tuple[str, ...] = ()
+    restored_from: str | None = None
+    already_running: bool = False
+
+
+class _Record(BaseModel):
+    """What is remembered of a fleet's jobs, newest first, so that the next one can go on where the last one was."""
+
+    jobs: tuple[str, ...] = ()
+    restored_from: str | None = None
+
+
+def start_serving(spec: FleetSpec, home: Home, *, wait_seconds: float = 120.0) -> ServingJob:
+    """Start the streaming job of a fleet and wait until it serves; a running one is returned as it is.
+
+    The job goes on from the last checkpoint of the fleet's previous job, if there is one: files that one has
+    answered are not answered again.
+
+    Args:
+        spec: The fleet's spec, with absolute paths.
+        home: The root folder.
+        wait_seconds: How long to wait for the first process to serve.
+
+    Raises:
+        LedgerEmptyError: The fleet has no release yet.
+        EngineUnavailableError: No job server answers, or the job does not come up.
+        SpecError: The engine cannot serve.
+    """
+    folders = home.fleet(spec.fleet)
+    if Ledger(folders.releases).latest() is None:
+        raise LedgerEmptyError(spec.fleet)
+    if spec.engine == "dataflow":
+        raise SpecError("engine: 'dataflow' cannot be started from here yet; serve with engine 'local'")
+    server = find_job_server(home)
+    name = job_name(spec.fleet, "serve", home)
+    with _lock(home):
+        job = find_job(server, name)
+        if job is not None:
+            return _describe(spec, home, job, already_running=True)
+        _wait_for_orphans(LeaseFolder(folders.leases))
+        job = _submit(spec, home, server, name)
+    return _wait_until_serving(spec, home, job, wait_seconds)
+
+
+def serving_status(spec: FleetSpec, home: Home) -> ServingJob | None:
+    """Return the running streaming job of a fleet, or None.
+
+    Raises:
+        EngineUnavailableError: No job server answers.
+    """
+    job = find_job(find_job_server(home), job_name(spec.fleet, "serve", home))
+    return None if job is None else _describe(spec, home, job)
+
+
+def stop_serving(spec: FleetSpec, home: Home, *, seconds: float = 30.0) -> bool:
+    """Stop the streaming job of a fleet; it can be started again from its last checkpoint.
+
+    Args:
+        spec: The fleet's spec.
+        home: The root folder.
+        seconds: How long to wait for it to end.
+
+    Returns:
+        Whether one was running.
+
+    Raises:
+        EngineUnavailableError: No job server answers, or the job does not end.
+    """
+    job = find_job(find_job_server(home), job_name(spec.fleet, "serve", home))
+    if job is None:
+        return False
+    cancel_job(job, seconds=seconds)
+    leases = LeaseFolder(home.fleet(spec.fleet).leases)
+    deadline = time.monotonic() + seconds
+    ours = [lease for lease in leases.all() if lease.job == job.name and lease.host == socket.gethostname()]
+    while any(_alive(lease) for lease in ours) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    for lease in ours:
+        if not _alive(lease):
+            leases.remove(lease.process)
+    return True
+
+
+def serve(spec: FleetSpec, home: Home, *, started: Callable[[ServingJob], None] = lambda job: None) -> ServingJob:
+    """Serve a fleet: on the job server of this home, or on one that runs for as long as this call.
+
+    With a job server running, the job is started there and this returns at once. Without one, both are started here
+    and run until Ctrl-C (or SIGTERM), which stops both.
+
+    Args:
+        spec: The fleet's spec, with absolute paths.
+        home: The root folder.
+        started: Called once the fleet is served.
+
+    Raises:
+        LedgerEmptyError: The fleet has no release yet.
+        EngineUnavailableError: The job server or the job does not come up, or the job ends by itself.
+    """
+    if Ledger(home.fleet(spec.fleet).releases).latest() is None:
+        raise LedgerEmptyError(spec.fleet)
+    with contextlib.suppress(EngineUnavailableError):
+        find_job_server(home)
+        job = start_serving(spec, home)
+        started(job)
+        return job
+    with _interrupted_by_terminate(), running_job_server(home) as server:
+        job = start_serving(spec, home)
+        started(job)
+        try:
+            while find_job(server, job.name) is not None:
+                time.sleep(1.0)
+        except KeyboardInterrupt:
+            stop_serving(spec, home)
+            return job
+    raise EngineUnavailableError(f"job '{job.name}' has ended by itself; the log is {home.logs / 'job-server.log'}")
+
+
+def _submit(spec: FleetSpec, home: Home, server: JobServer, name: str) -> FlinkJob:
+    record = _read_record(home, spec.fleet)
+    checkpoints = home.flink / "checkpoints"
+    found = (latest_checkpoint(checkpoints, job_id) for job_id in record.jobs)
+    checkpoint = next((path for path in found if path is not None), None)
+    try:
+        job = _submit_from(spec, home, server, name, checkpoint)
+    except EngineUnavailableError as error:
+        if checkpoint is None or not server.answers():
+            raise
+        logger.warning("the job does not start from %s (%s); starting it with nothing", checkpoint, error)
+        checkpoint = None
+        job = _submit_from(spec, home, server, name, None)
+    jobs = (job.job_id, *record.jobs)
+    for old in jobs[KEPT_JOBS:]:
+        shutil.rmtree(checkpoints / old, ignore_errors=True)
+    restored = None if checkpoint is None else str(checkpoint)
+    _write_record(home, spec.fleet, _Record(jobs=jobs[:KEPT_JOBS], restored_from=restored))
+    return job
+
+
+def _submit_from(spec: FleetSpec, home: Home, server: JobServer, name: str, checkpoint: Path | None) -> FlinkJob:
+    document = home.flink / "serving" / f"{spec.fleet}.spec.json"
+    document.parent.mkdir(parents=True, exist_ok=True)
+    document.write_text(spec.model_dump_json(), encoding="utf-8")
+    configure(home, server, savepoint=checkpoint)
+    try:
+        arguments = [f"--fleet={spec.fleet}", f"--spec={document}", f"--home={home.root}"]
+        output = run_job("beam_jobs.serve", arguments, pipeline_options(spec, "serve", home))
+        submitted = json.loads(output.strip().splitlines()[-1])["job_id"]
+        logger.info("submitted %s", submitted)
+        deadline = time.monotonic() + APPEAR_SECONDS
+        while time.monotonic() < deadline:
+            job = find_job(server, name)
+            if job is not None:
+                return job
+            time.sleep(0.2)
+    finally:
+        configure(home, server)
+    log = home.logs / "job-server.log"
+    raise EngineUnavailableError(f"job '{name}' was submitted but Flink did not start it; the log is {log}")
+
+
+def _wait_until_serving(spec: FleetSpec, home: Home, job: FlinkJob, seconds: float) -> ServingJob:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        now = refresh(job)
+        if now is None:
+            break
+        described = _describe(spec, home, now)
+        if described.generation is not None and tasks_running(now):
+            return described
+        time.sleep(0.2)
+    raise EngineUnavailableError(
+        f"job '{job.name}' was started but no process of it serves after {seconds:.0f} s; "
+        f"the workers' log is {home.logs / 'beam-worker.log'}, Flink's is {home.logs / 'job-server.log'}"
+    )
+
+
+def _describe(spec: FleetSpec, home: Home, job: FlinkJob, *, already_running: bool = False) -> ServingJob:
+    live = LeaseFolder(home.fleet(spec.fleet).leases).live(datetime.now(UTC))
+    ours = [lease for lease in live if lease.job == job.name and lease.renewed_at >= job.started_at]
+    return ServingJob(
+        fleet=spec.fleet,
+        name=job.name,
+        job_id=job.job_id,
+        state=job.state,
+        url=job.url,
+        started_at=job.started_at,
+        generation=min((lease.serving for lease in ours if lease.serving is not None), default=None),
+        processes=tuple(lease.process for lease in ours),
+        restored_from=_read_record(home, spec.fleet).restored_from,
+        already_running=already_running,
+    )
+
+
+def _wait_for_orphans(leases: LeaseFolder) -> None:
+    """Wait for the workers of a job whose engine was killed: they end as soon as they notice.
+
+    Raises:
+        EngineUnavailableError: One goes on; two jobs of a fleet would answer every request twice.
+    """
+    deadline = time.monotonic() + ORPHAN_SECONDS
+    while True:
+        host = socket.gethostname()
+        alive = [lease for lease in leases.live(datetime.now(UTC)) if lease.host == host and _alive(lease)]
+        if not alive:
+            return
+        if time.monotonic() > deadline:
+            raise EngineUnavailableError(
+                f"process {alive[0].pid} ({alive[0].process}) still serves '{alive[0].fleet}' for job "
+                f"'{alive[0].job}', which this job server does not run: stop that process, then start again"
+            )
+        time.sleep(0.2)
+
+
+def _alive(lease: Lease) -> bool:
+    try:
+        os.kill(lease.pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _record_path(home: Home, fleet: str) -> Path:
+    return home.flink / "serving" / f"{fleet}.json"
+
+
+def _read_record(home: Home, fleet: str) -> _Record:
+    try:
+        return _Record.model_validate_json(_record_path(home, fleet).read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return _Record()
+
+
+def _write_record(home: Home, fleet: str, record: _Record) -> None:
+    path = _record_path(home, fleet)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(record.model_dump_json(indent=1), encoding="utf-8")
+    temporary.replace(path)
+
+
+@contextlib.contextmanager
+def _lock(home: Home) -> Iterator[None]:
+    """Let one submission at a time through, over all processes of this machine."""
+    path = home.flink / "serving.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def _interrupted_by_terminate() -> Iterator[None]:
+    """Treat SIGTERM as Ctrl-C within the block."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
