@@ -1,0 +1,103 @@
+"""The register step: what the gate let through becomes a complete bundle, and the run is kept in the registry."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow.parquet as pq
+
+from modelfleet.bundles.merge import merge
+from modelfleet.bundles.reader import Bundle
+from modelfleet.errors import StepError
+from modelfleet.gating.decision import Decisions
+from modelfleet.registry.report import run_report
+
+if TYPE_CHECKING:
+    from modelfleet.loop.run import Run
+    from modelfleet.registry.base import Registry
+
+
+@dataclass(frozen=True)
+class Registered:
+    """Where a run and its bundle were kept.
+
+    Attributes:
+        mlflow_run_id: The registry's id of the run.
+        model_version: The version of the bundle; None where the gate refused the run.
+        bundle: Folder of the bundle; None likewise.
+        bundle_sha256: Its hash; None likewise.
+        experiment_url: The page of all runs of the fleet.
+        run_url: The page of this run.
+    """
+
+    mlflow_run_id: str
+    model_version: str | None
+    bundle: str | None
+    bundle_sha256: str | None
+    experiment_url: str
+    run_url: str
+
+
+def register(run: Run, registry: Registry | None = None) -> Registered:
+    """Merge the accepted models with the champion's others, and keep run and bundle in the registry.
+
+    A refused run is kept too, without a version. Calling it again does nothing twice: the bundle is named after its
+    content, and the registry knows the run.
+
+    Args:
+        run: A run whose gate has decided.
+        registry: None means MLflow, as the environment says.
+
+    Raises:
+        StepError: A step before this one has not run.
+        BundleError: The candidate or the champion is damaged, or nothing at all would serve.
+        RegistryUnavailableError: The registry does not answer.
+    """
+    decisions = read_decisions(run)
+    bundle = None if decisions.refused else merged_bundle(run, decisions)
+    registry = registry or default_registry(run)
+    logged = registry.log_run(run_report(run, decisions), bundle)
+    result = Registered(
+        mlflow_run_id=logged.run_id,
+        model_version=logged.model_version,
+        bundle=None if bundle is None else str(bundle.path),
+        bundle_sha256=None if bundle is None else bundle.sha256,
+        experiment_url=logged.experiment_url,
+        run_url=logged.run_url,
+    )
+    run.write("register", asdict(result))
+    return result
+
+
+def merged_bundle(run: Run, decisions: Decisions) -> Bundle:
+    """Return the complete bundle a run's decisions make of candidate and champion."""
+    return merge(
+        run.fleet_home.bundles,
+        champion=run.champion(),
+        candidate=Bundle.open(run.candidate, verify=False),
+        accepted=decisions.accepted,
+        retired=decisions.retired,
+        pooled_accepted=decisions.pooled_accepted,
+        run_id=run.record.run_id,
+    )
+
+
+def read_decisions(run: Run) -> Decisions:
+    """Return what the gate decided.
+
+    Raises:
+        StepError: It has not.
+    """
+    run.read("gate")
+    path = run.folder / "decisions.parquet"
+    if not path.exists():
+        raise StepError(f"run {run.record.run_id}: {path.name} is not there: run the step 'gate' first")
+    return Decisions.from_table(pq.read_table(path))
+
+
+def default_registry(run: Run) -> Registry:
+    """Return MLflow, as the environment says."""
+    from modelfleet.registry.mlflow import MlflowRegistry
+
+    return MlflowRegistry.for_home(run.home)

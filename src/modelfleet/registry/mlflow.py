@@ -1,0 +1,260 @@
+"""The MLflow adapter: one run per run of the loop, one model version per accepted bundle."""
+
+from __future__ import annotations
+
+import io
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from modelfleet.registry.base import CHAMPION, DatasetRef, Logged, RunReport
+from modelfleet.registry.session import mlflow_session, tracking_uri
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Experiment
+    from mlflow.entities import Run as MlflowRun
+
+    from modelfleet.bundles.reader import Bundle
+    from modelfleet.home import Home
+    from modelfleet.releases.manifest import Release
+
+logger = logging.getLogger(__name__)
+
+RUN_ID = "modelfleet.run_id"
+COMPLETE = "modelfleet.complete"
+MODEL_ID = "modelfleet.model_id"
+SHA256 = "bundle_sha256"
+GENERATION = "generation"
+LONGEST_PARAM = 6000
+LONGEST_TAG = 5000
+
+
+class MlflowRegistry:
+    """MLflow at a tracking URI; nothing is asked before the first call."""
+
+    def __init__(self, uri: str, *, artifacts: str | None = None) -> None:
+        """Point at an MLflow.
+
+        Args:
+            uri: A tracking URI: a server's address, or ``sqlite:///...``.
+            artifacts: Where artifacts of new experiments go; None leaves it to the server.
+        """
+        self._uri = uri
+        self._artifacts = artifacts
+
+    @classmethod
+    def for_home(cls, home: Home) -> MlflowRegistry:
+        """Return the registry ``$MLFLOW_TRACKING_URI`` names, or a SQLite one below the home folder."""
+        uri = tracking_uri(home)
+        artifacts = None
+        if uri.startswith("sqlite:"):
+            home.mlflow.mkdir(parents=True, exist_ok=True)
+            artifacts = str(home.mlflow / "artifacts")
+        return cls(uri, artifacts=artifacts)
+
+    @property
+    def uri(self) -> str:
+        """The tracking URI."""
+        return self._uri
+
+    def log_run(self, report: RunReport, bundle: Bundle | None) -> Logged:
+        """See ``Registry``; a run that was kept only in part is deleted and kept anew."""
+        with mlflow_session(self._uri) as client:
+            experiment = self._experiment(client, report.fleet)
+            version = None if bundle is None else _known_version(client, report.fleet, bundle)
+            missing = bundle if version is None else None
+            run = _complete_run(client, experiment, report.run_id, with_model=missing is not None)
+            if run is None:
+                run = self._log(client, experiment, report, missing)
+            if missing is not None:
+                version = _new_version(client, report, missing, run)
+            page = f"{self._uri}/#/experiments/{experiment.experiment_id}"
+            return Logged(run.info.run_id, f"{page}/runs/{run.info.run_id}", page, version)
+
+    def reconcile(self, fleet: str, releases: Sequence[Release]) -> None:
+        """See ``Registry``: the alias, and the newest generation of each version as a tag."""
+        with mlflow_session(self._uri) as client:
+            versions = {str(v.version): v for v in client.search_model_versions(f"name='{fleet}'")}
+            if not versions or not releases:
+                return
+            for number, generation in {r.model_version: r.generation for r in releases if r.model_version}.items():
+                version = versions.get(number)
+                if version is None:
+                    logger.warning("generation %s names version %s, which '%s' lacks", generation, number, fleet)
+                elif version.tags.get(GENERATION) != str(generation):
+                    client.set_model_version_tag(fleet, number, GENERATION, str(generation))
+                    if version.run_id:
+                        client.set_tag(version.run_id, GENERATION, str(generation))
+            model = client.get_registered_model(fleet)
+            newest = releases[-1]
+            if int(model.tags.get(GENERATION, 0)) < newest.generation:
+                client.set_registered_model_tag(fleet, GENERATION, str(newest.generation))
+            serving, alias = newest.model_version, model.aliases.get(CHAMPION)
+            if serving in versions and str(alias) != serving:
+                client.set_registered_model_alias(fleet, CHAMPION, serving)
+            elif serving not in versions and alias is not None:
+                client.delete_registered_model_alias(fleet, CHAMPION)
+
+    def champion(self, fleet: str) -> str | None:
+        """See ``Registry``."""
+        with mlflow_session(self._uri) as client:
+            models = client.search_registered_models(f"name='{fleet}'")
+            alias = models[0].aliases.get(CHAMPION) if models else None
+            return None if alias is None else str(alias)
+
+    def floor(self, fleet: str) -> int:
+        """See ``Registry``."""
+        with mlflow_session(self._uri) as client:
+            models = client.search_registered_models(f"name='{fleet}'")
+            return int(models[0].tags.get(GENERATION, 0)) if models else 0
+
+    def _experiment(self, client: MlflowClient, fleet: str) -> Experiment:
+        from mlflow.exceptions import MlflowException
+
+        name = f"modelfleet/{fleet}"
+        found = client.get_experiment_by_name(name)
+        if found is None:
+            try:
+                client.create_experiment(name, self._artifacts and f"{self._artifacts}/{fleet}")
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was as quick
+                    raise
+            found = client.get_experiment_by_name(name)
+        if found.lifecycle_stage == "deleted":
+            client.restore_experiment(found.experiment_id)
+        return found
+
+    def _log(self, client: MlflowClient, experiment: Experiment, report: RunReport, bundle: Bundle | None) -> MlflowRun:
+        from mlflow.entities import Metric, Param, RunTag
+
+        tags = {**report.tags, RUN_ID: report.run_id, "mlflow.note.content": report.note}
+        tags = {name: text[:LONGEST_TAG] for name, text in tags.items()}
+        run = client.create_run(experiment.experiment_id, tags=tags, run_name=report.run_id)
+        run_id = run.info.run_id
+        params = [Param(name, text[:LONGEST_PARAM]) for name, text in sorted(report.params.items())]
+        client.log_batch(run_id, params=params)
+        if report.dataset is not None:
+            _log_dataset(client, run_id, report.dataset)
+        _log_tables(client, run_id, report)
+        for name, path in report.files.items():
+            client.log_artifact(run_id, str(path), name)
+        model_id = None if bundle is None else _log_model(run_id, report, bundle)
+        now = int(time.time() * 1000)
+        metrics = [Metric(name, number, now, 0, model_id=model_id) for name, number in sorted(report.metrics.items())]
+        client.log_batch(run_id, metrics=metrics)
+        done = [RunTag(COMPLETE, "true")] + ([RunTag(MODEL_ID, model_id)] if model_id else [])
+        client.log_batch(run_id, tags=done)
+        client.set_terminated(run_id)
+        return client.get_run(run_id)
+
+
+def _complete_run(client: MlflowClient, experiment: Experiment, run_id: str, *, with_model: bool) -> MlflowRun | None:
+    complete = None
+    for run in client.search_runs([experiment.experiment_id], f"tags.`{RUN_ID}` = '{run_id}'"):
+        tags = run.data.tags
+        if tags.get(COMPLETE) == "true" and (MODEL_ID in tags or not with_model):
+            complete = run
+        else:
+            logger.info("MLflow run %s was kept in part only; it is kept anew", run.info.run_id)
+            client.delete_run(run.info.run_id)
+    return complete
+
+
+def _known_version(client: MlflowClient, fleet: str, bundle: Bundle) -> str | None:
+    found = client.search_model_versions(f"name='{fleet}' and tag.{SHA256}='{bundle.sha256}'")
+    return None if not found else str(min(int(version.version) for version in found))
+
+
+def _new_version(client: MlflowClient, report: RunReport, bundle: Bundle, run: MlflowRun) -> str:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(
+            report.fleet, description="A modelfleet fleet: each version is a complete bundle of all entities' models."
+        )
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    model_id = run.data.tags[MODEL_ID]
+    version = client.create_model_version(
+        report.fleet,
+        source=f"models:/{model_id}",
+        run_id=run.info.run_id,
+        model_id=model_id,
+        tags={SHA256: bundle.sha256, "run_id": report.run_id, "gate": report.tags.get("gate", "")},
+        description=report.note[:LONGEST_TAG],
+    )
+    return str(version.version)
+
+
+def _log_model(run_id: str, report: RunReport, bundle: Bundle) -> str:
+    """Log the bundle as a pyfunc model of the run, with our own source beside it, and return the model's id."""
+    import mlflow
+
+    import modelfleet
+    from modelfleet.registry.requirements import requirements
+    from modelfleet.registry.signature import signature
+
+    with mlflow.start_run(run_id=run_id):
+        info = mlflow.pyfunc.log_model(
+            name=report.fleet,
+            loader_module="modelfleet.registry.pyfunc",
+            data_path=str(bundle.path),
+            code_paths=[str(Path(modelfleet.__file__).parent)],
+            pip_requirements=requirements(bundle),
+            signature=signature(bundle),
+            metadata={"fleet": report.fleet, SHA256: bundle.sha256, "entities": len(bundle.entities)},
+        )
+    return str(info.model_id)
+
+
+def _log_dataset(client: MlflowClient, run_id: str, dataset: DatasetRef) -> None:
+    """Say what was trained on without reading it again."""
+    from mlflow.data.dataset_source_registry import resolve_dataset_source
+    from mlflow.data.meta_dataset import MetaDataset
+    from mlflow.entities import DatasetInput, InputTag
+    from mlflow.types import ColSpec, DataType, Schema
+
+    kinds = {"number": DataType.double, "integer": DataType.long, "boolean": DataType.boolean}
+    columns = [ColSpec(kinds.get(kind, DataType.string), name) for name, kind in dataset.columns.items()]
+    meta = MetaDataset(
+        resolve_dataset_source(dataset.uri), name=dataset.name[:500], digest=dataset.digest, schema=Schema(columns)
+    )
+    tag = InputTag("mlflow.data.context", "training")
+    client.log_inputs(run_id, [DatasetInput(meta._to_mlflow_entity(), [tag])])
+
+
+def _log_tables(client: MlflowClient, run_id: str, report: RunReport) -> None:
+    """Keep the tables whole as Parquet, and the decisions as the table MLflow's pages compare across runs."""
+    from modelfleet.registry.figures import figures
+
+    for name, table in (("evaluation", report.evaluation), ("decisions", report.decisions)):
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink, compression="zstd")
+        _log_bytes(client, run_id, sink.getvalue().to_pybytes(), f"tables/{name}.parquet")
+    client.log_table(run_id, _columns(report.decisions), "decisions.json")
+    for name, figure in figures(report.decisions).items():
+        image = io.BytesIO()
+        figure.savefig(image, format="png", dpi=110)
+        _log_bytes(client, run_id, image.getvalue(), name)
+
+
+def _columns(decisions: pa.Table) -> dict[str, list[Any]]:
+    shown = ("entity", "kind", "outcome", "sentence", "candidate_loss", "reference_loss", "difference", "p_value",
+             "q_value", "rows_independent")  # fmt: skip
+    return {name: decisions[name].to_pylist() for name in shown if name in decisions.column_names}
+
+
+def _log_bytes(client: MlflowClient, run_id: str, data: bytes, name: str) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, Path(name).name)
+        path.write_bytes(data)
+        client.log_artifact(run_id, str(path), str(Path(name).parent))
