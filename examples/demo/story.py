@@ -11,12 +11,11 @@ from typing import Any
 
 from examples.demo.airflow_client import AirflowClient, AirflowError, DagRun
 from examples.demo.report import DemoFacts, RequestFacts, RunFacts
-from examples.demo.traffic import Traffic, adult_rows
+from examples.demo.traffic import Traffic
 from infra.local.settings import REPOSITORY
 from modelfleet.home import Home
 from modelfleet.releases.ledger import Ledger
 from modelfleet.serving.lease import LeaseFolder
-from modelfleet.spec import load_spec
 
 FLEET = "income"
 HERE = Path(__file__).parent
@@ -45,7 +44,7 @@ class Story:
             requests=self.fleet_home.requests,
             answers=self.fleet_home.answers,
             dead_letters=self.fleet_home.dead_letters,
-            rows=adult_rows(REPOSITORY / "examples/adult/adult.test", load_spec(REPOSITORY / f"fleets/{FLEET}.yaml")),
+            rows=REPOSITORY / "examples/adult/adult.test",
             per_second=REQUESTS_PER_SECOND,
             bad_every=BAD_EVERY,
         )
@@ -73,8 +72,7 @@ class Story:
             self._wait_for_answers_of(self._newest_generation())
         finally:
             self.say("stopping the traffic and waiting for the last answers")
-            self.traffic.stop()
-            self.traffic.wait_until_settled(30)
+            self.traffic.stop(settle_seconds=30)
 
     def retrain(self, title: str, conf: Mapping[str, Any]) -> RunFacts:
         """Run the retrain DAG and keep its facts.
@@ -152,12 +150,16 @@ class Story:
 
     def _swap_seconds(self) -> list[float]:
         """For each release after the first: publication to the first answer with it by the last process."""
-        switches = [(release, self.traffic.switched_at(release.generation)) for release in self.ledger.all()[1:]]
-        return [round((at - release.created_at).total_seconds(), 3) for release, at in switches if at is not None]
+        first_answers = self.traffic.first_answers()
+        return [
+            round(max(first_answers[release.generation].values()) - release.created_at.timestamp(), 3)
+            for release in self.ledger.all()[1:]
+            if release.generation in first_answers
+        ]
 
     def _wait_for_answers_of(self, generation: int) -> None:
         deadline = time.monotonic() + 60
-        while generation not in self.traffic.summary().generations:
+        while generation not in self.traffic.first_answers():
             if time.monotonic() > deadline:
                 raise AirflowError(f"no answer names generation {generation}")
             time.sleep(0.3)

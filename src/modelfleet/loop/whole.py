@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from modelfleet.loop.run import Run
 
@@ -27,7 +27,7 @@ class Step:
     after_refusal: bool = True
 
 
-def _beam(job: str) -> Callable[[Run], None]:
+def _beam(job: Literal["prepare", "train"]) -> Callable[[Run], None]:
     def launch(run: Run) -> None:
         from modelfleet.engines.launch import run_job
         from modelfleet.engines.options import pipeline_options
