@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from modelfleet.cli.output import JsonFlag, out, print_json, progress
 from modelfleet.errors import GateRefusedError, SpecError
@@ -122,14 +121,6 @@ def _print_decisions(run: Run) -> None:
     import pyarrow.parquet as pq
 
     from modelfleet.gating.decision import Decisions
+    from modelfleet.gating.report import decision_table
 
-    decisions = Decisions.from_table(pq.read_table(run.folder / "decisions.parquet"))
-    table = Table(title="What the gate decided", show_lines=False)
-    for column in ("entity", "outcome", "why"):
-        table.add_column(column)
-    shown = decisions.entities[:40]
-    for decision in shown:
-        table.add_row(decision.entity, str(decision.outcome), decision.sentence)
-    if len(decisions.entities) > len(shown):
-        table.add_row("...", "", f"{len(decisions.entities) - len(shown):,} more in {run.folder / 'decisions.parquet'}")
-    out.print(table)
+    out.print(decision_table(Decisions.from_table(pq.read_table(run.folder / "decisions.parquet")), limit=40))
