@@ -36,9 +36,8 @@ def train(folder: Path, options: list[str]) -> None:
     Raises:
         ModelfleetError: The run cannot be trained.
     """
-    job = TrainingJob.load(folder)
+    job = TrainingJob.load(folder).ready()  # wrong input fails here, not on a worker
     job.check_entities()
-    _ = job.family, job.quarantined, job.split_fingerprint, job.champion  # wrong input fails here, not on a worker
     (folder / "train.json").unlink(missing_ok=True)  # what it tells of is about to be replaced
     with beam.Pipeline(options=PipelineOptions(options, save_main_session=False)) as pipeline:
         build_train(pipeline, job)

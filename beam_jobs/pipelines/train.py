@@ -12,6 +12,7 @@ from apache_beam.pvalue import AsIter
 from beam_jobs.transforms.candidate import FinishCandidate
 from beam_jobs.transforms.pooled_model import PooledModel
 from beam_jobs.transforms.shard_training import TrainShards
+from beam_jobs.transforms.whole_fleet import TrainFleet
 
 if TYPE_CHECKING:
     from modelfleet.training.job import TrainingJob
@@ -27,19 +28,24 @@ def build_train(pipeline: beam.Pipeline, job: TrainingJob) -> None:
     folder = str(job.run.folder)
     resources = job.run.spec.resources
     threads = resources.threads or os.cpu_count() or 1
+    began = time.time()
     shards = sorted(job.shards)
-    # Locally one element holds every shard, so that the thread pool always has work. Elsewhere an element is
-    # what one worker gets, and its pool has as many shards as threads.
-    size = len(shards) if job.run.spec.engine == "local" else threads
-    groups = pipeline | "Groups of shards" >> beam.Create(
-        [shards[start : start + size] for start in range(0, len(shards), size)], reshuffle=size < len(shards)
+    if job.run.spec.engine == "local" or len(shards) <= threads:
+        _ = pipeline | "Start" >> beam.Impulse() | "Train the fleet" >> beam.ParDo(TrainFleet(folder, threads, began))
+        return
+    groups = [shards[start : start + threads] for start in range(0, len(shards), threads)]
+    spread = (
+        pipeline
+        | "Start" >> beam.Impulse()
+        | "Groups of shards" >> beam.FlatMap(lambda _: groups)
+        | "Spread over the workers" >> beam.Reshuffle()
     )
     side = []
     if job.trains_pooled:
-        side.append(AsIter(groups | "Pooled model" >> PooledModel(folder)))
-    results = groups | "Train and evaluate" >> beam.ParDo(TrainShards(folder, threads), *side)
+        side.append(AsIter(spread | "Pooled model" >> PooledModel(folder)))
+    results = spread | "Train and evaluate" >> beam.ParDo(TrainShards(folder, threads), *side)
     _ = (
         pipeline
         | "Once all are trained" >> beam.Impulse()
-        | "Finish the candidate" >> beam.ParDo(FinishCandidate(folder, time.time()), AsIter(results), *side)
+        | "Finish the candidate" >> beam.ParDo(FinishCandidate(folder, began), AsIter(results), *side)
     )

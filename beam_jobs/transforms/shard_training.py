@@ -28,14 +28,13 @@ class TrainShards(beam.DoFn):
 
     def setup(self) -> None:
         """Read the run's folder once per worker."""
-        self._job = TrainingJob.load(self._folder)
+        self._job = TrainingJob.load(self._folder).ready()
 
     def process(
         self, shards: list[int], pooled: Iterable[tuple[ShardFile, bytes, int] | str] = ()
     ) -> Iterator[ShardResult]:
         """Train a group of shards."""
         model = next((found[1] for found in pooled if isinstance(found, tuple)), None)
-        _ = self._job.family, self._job.quarantined, self._job.champion, self._job.split_fingerprint  # before threads
         with ThreadPoolExecutor(self._threads, thread_name_prefix="shard") as pool:
             for result in pool.map(lambda shard: train_shard(self._job, shard, model), shards):
                 self._models.inc(0 if result.file is None else result.file.rows)

@@ -47,6 +47,18 @@ class TrainingJob:
         run = Run.load(folder)
         return cls(run, run.schema())
 
+    def ready(self) -> TrainingJob:
+        """Read all there is to read now and return itself: wrong input fails here, and threads find it done.
+
+        Raises:
+            StepError: A step before this one has not run.
+            SpecError: The family does not take its parameters.
+            BundleError: The champion's bundle is not what its release says.
+        """
+        _ = (self.shards, self.columns, self.family, self.quarantined, self.split_fingerprint, self.champion)
+        _ = (self.profile, self.sample_seed)
+        return self
+
     @cached_property
     def shards(self) -> Mapping[int, Path]:
         """The prepared shards' files by number.

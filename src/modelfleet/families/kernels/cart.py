@@ -37,6 +37,7 @@ def compiled() -> Callable[..., int] | None:
     return kernel
 
 
+@cache
 def first_draw(seed: int) -> int:
     """Return the state scikit-learn's splitter starts from for a ``random_state``."""
     return int(np.random.RandomState(seed).randint(0, 0x7FFFFFFF))

@@ -1,0 +1,36 @@
+"""Training a whole fleet on one worker, where there is nothing to exchange between workers."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import apache_beam as beam
+
+from modelfleet.training.finish import finish
+from modelfleet.training.job import TrainingJob
+from modelfleet.training.pooled import fit_pooled, sample_shard
+from modelfleet.training.shard import train_shard
+
+
+class TrainFleet(beam.DoFn):
+    """One element to the finished candidate: the work of the other transforms of this step, in one stage.
+
+    Passing samples and results between stages costs Beam more than a small fleet takes to train.
+    """
+
+    def __init__(self, folder: str, threads: int, began: float) -> None:
+        self._folder = folder
+        self._threads = threads
+        self._began = began
+
+    def process(self, _: bytes) -> None:
+        """Sample, fit the pooled model, train and evaluate every shard, finish."""
+        job = TrainingJob.load(self._folder).ready()
+        shards = sorted(job.shards)
+        with ThreadPoolExecutor(self._threads, thread_name_prefix="shard") as pool:
+            pooled = None
+            if job.trains_pooled:
+                pooled = fit_pooled(job, list(pool.map(lambda shard: sample_shard(job, shard), shards)))
+            model = pooled[1] if isinstance(pooled, tuple) else None
+            results = list(pool.map(lambda shard: train_shard(job, shard, model), shards))
+        finish(job, results, pooled, self._began)
