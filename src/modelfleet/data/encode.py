@@ -148,12 +148,10 @@ def _codes(feature: Feature, column: pa.ChunkedArray, missing: Sequence[str]) ->
 def _numbers(
     feature: Feature, column: pa.ChunkedArray, missing: Sequence[str], errors: dict[int, str]
 ) -> NDArray[np.float64]:
-    if pa.types.is_floating(column.type) or pa.types.is_integer(column.type) or pa.types.is_boolean(column.type):
+    if _is_typed(column.type, feature.type):
         numbers = _truths(column) if pa.types.is_boolean(column.type) else column.cast(pa.float64(), safe=False)
         result: NDArray[np.float64] = pc.fill_null(numbers, np.nan).to_numpy()
-        if feature.type is ColumnType.NUMBER and not np.isinf(result).any():
-            return result
-        if feature.type is not ColumnType.NUMBER and not pa.types.is_floating(column.type):
+        if not np.isinf(result).any():
             return result
     texts = as_text(column)
     typed = type_column(texts, feature.type, missing)
@@ -165,6 +163,13 @@ def _numbers(
     )
     filled: NDArray[np.float64] = pc.fill_null(numbers, np.nan).to_numpy(zero_copy_only=False)
     return filled
+
+
+def _is_typed(arrow: pa.DataType, kind: ColumnType) -> bool:
+    """Return whether every value of an Arrow type fits, but for infinity."""
+    if kind is ColumnType.BOOLEAN:
+        return bool(pa.types.is_boolean(arrow))
+    return bool(pa.types.is_integer(arrow) or (kind is ColumnType.NUMBER and pa.types.is_floating(arrow)))
 
 
 def _truths(column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:

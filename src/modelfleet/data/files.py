@@ -122,9 +122,8 @@ def _checked(name: str, data: DataSpec) -> DataFile:
         raise DataError(f"{name}: expected {file.format.upper()} text ({by}), but it is a web page; download it anew")
     if file.format == "csv" and _is_object(start):
         raise DataError(f"{name}: expected CSV text ({by}), but its lines are JSON objects; set data.format: jsonl")
-    if file.format == "jsonl" and not start.startswith(b"{"):
-        kind = "one JSON array" if start.startswith(b"[") else "something else"
-        raise DataError(f"{name}: expected one JSON object per line ({by}), but it holds {kind}")
+    if file.format == "jsonl" and start.startswith(b"["):
+        raise DataError(f"{name}: expected one JSON object per line ({by}), but it holds one JSON array")
     return file
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,7 +133,10 @@ def import_gx() -> Any:
     for chatty in ("great_expectations", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
-        import great_expectations
+        with warnings.catch_warnings():
+            # It imports `sre_constants` and `sre_parse`, which Python 3.11 deprecates
+            warnings.filterwarnings("ignore", r"module 'sre_\w+' is deprecated", DeprecationWarning)
+            import great_expectations
     except ModuleNotFoundError as error:
         raise MissingExtraError("great_expectations", "validation") from error
     return great_expectations
