@@ -7,6 +7,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,7 @@ THIRD_PARTY = (
     # Airflow 3.3 reads .airflowignore with a name that pathspec 1.0 deprecates
     "ignore:GitWildMatchPattern:DeprecationWarning",
 )
-"""Warnings of Airflow's own code, which only Airflow can mend."""
+"""Warnings of others' code, which only they can mend."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -80,6 +81,7 @@ def airflow_home() -> Iterator[Path]:
 def modelfleet_environment(airflow_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MODELFLEET_FLEETS", str(airflow_home / "fleets"))
     monkeypatch.setenv("MODELFLEET_HOME", str(airflow_home / "home"))
+    monkeypatch.setattr("modelfleet_airflow.dags.settings.RETRY_DELAY", timedelta(0))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
@@ -89,6 +91,7 @@ def dagbag(airflow_home: Path) -> DagBag:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MODELFLEET_FLEETS", str(airflow_home / "fleets"))
+        patch.setattr("modelfleet_airflow.dags.settings.RETRY_DELAY", timedelta(0))
         return DagBag(dag_folder=str(ROOT / "dags"))
 
 

@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Any
 
 from airflow.sdk import task
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException
 
 from modelfleet_airflow.dags.assets import release_asset
 from modelfleet_airflow.dags.failures import retried_only_if_it_may_help
@@ -98,35 +98,27 @@ def promote(run_folder: str, *, outlet_events: Any = None) -> None:
     from modelfleet.loop.run import Run
 
     run = Run.load(run_folder)
-    gate_result = run.read("gate")
-    if gate_result["refused"]:
-        raise AirflowSkipException(f"the gate refused the run: {gate_result['reason']}")
-    step(run)
-    result = run.read("promote")
-    if result["generation"] is None:
+    result = step(run)
+    if result.generation is None:
         # Success would tell everyone who listens to the release asset of a release that does not exist
-        raise AirflowSkipException(f"nothing published: {result['outcome']}")
+        raise AirflowSkipException(f"nothing published ({result.outcome}); what served keeps serving")
     outlet_events[release_asset(run.spec.fleet)].extra = {
-        "generation": result["generation"],
+        "generation": result.generation,
         "reason": "promote",
         "run_id": run.record.run_id,
     }
-    logger.info("published generation %s", result["generation"])
+    logger.info("published generation %s", result.generation)
 
 
 @task
 @retried_only_if_it_may_help()
 def confirm(run_folder: str) -> None:
-    """Wait until the streaming job serves the release; a release that it refuses has been rolled back."""
+    """Wait until the streaming job serves the release; one that it refuses is rolled back, and the task fails."""
     from modelfleet.loop.confirm import confirm as step
     from modelfleet.loop.run import Run
 
-    run = Run.load(run_folder)
-    step(run)
-    result = run.read("confirm")
-    if result["outcome"] == "rolled_back":
-        raise AirflowFailException(f"generation {result['generation']} was rolled back: {result['reason']}")
-    logger.info("%s: %s", result["outcome"], result["reason"])
+    result = step(Run.load(run_folder))
+    logger.info("%s: %s", result.outcome, result.reason)
 
 
 @task(trigger_rule="none_failed")
