@@ -79,7 +79,7 @@ def test_a_critical_expectation_stops_the_run_and_names_what_was_seen(make_spec:
     message = str(caught.value)
     assert "the data failed 3 critical expectation(s), nothing was trained and the champion keeps serving" in message
     assert "expect_column_values_to_be_between(column='x', max_value=60" in message
-    assert "9 of 40 values do not fit, such as 3" in message
+    assert "9 of 40 values do not fit, such as 6" in message
     assert "observed 39" in message
     assert "13 of 40 values do not fit, such as w, w, w" in message
     assert "index.html" in message
