@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -195,22 +196,25 @@ def _new_version(client: MlflowClient, report: RunReport, bundle: Bundle, run: M
 
 def _log_model(run_id: str, report: RunReport, bundle: Bundle) -> str:
     """Log the bundle as a pyfunc model of the run, with our own source beside it, and return the model's id."""
-    import mlflow
-
     import modelfleet
     from modelfleet.registry.requirements import requirements
     from modelfleet.registry.signature import signature
 
-    with mlflow.start_run(run_id=run_id):
-        info = mlflow.pyfunc.log_model(
-            name=report.fleet,
-            loader_module="modelfleet.registry.pyfunc",
-            data_path=str(bundle.path),
-            code_paths=[str(Path(modelfleet.__file__).parent)],
-            pip_requirements=requirements(bundle),
-            signature=signature(bundle),
-            metadata={"fleet": report.fleet, SHA256: bundle.sha256, "entities": len(bundle.entities)},
-        )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*Any type hint is inferred as AnyType")  # MLflow's import, of its own types
+        warnings.filterwarnings("ignore", ".*An input example was not provided")  # it would load the model to try it
+        import mlflow.pyfunc
+
+        with mlflow.start_run(run_id=run_id):
+            info = mlflow.pyfunc.log_model(
+                name=report.fleet,
+                loader_module="modelfleet.registry.pyfunc",
+                data_path=str(bundle.path),
+                code_paths=[str(Path(modelfleet.__file__).parent)],
+                pip_requirements=requirements(bundle),
+                signature=signature(bundle),
+                metadata={"fleet": report.fleet, SHA256: bundle.sha256, "entities": len(bundle.entities)},
+            )
     return str(info.model_id)
 
 
@@ -223,9 +227,10 @@ def _log_dataset(client: MlflowClient, run_id: str, dataset: DatasetRef) -> None
 
     kinds = {"number": DataType.double, "integer": DataType.long, "boolean": DataType.boolean}
     columns = [ColSpec(kinds.get(kind, DataType.string), name) for name, kind in dataset.columns.items()]
-    meta = MetaDataset(
-        resolve_dataset_source(dataset.uri), name=dataset.name[:500], digest=dataset.digest, schema=Schema(columns)
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The specified dataset source can be interpreted in multiple ways")
+        source = resolve_dataset_source(dataset.uri)
+    meta = MetaDataset(source, name=dataset.name[:500], digest=dataset.digest, schema=Schema(columns))
     tag = InputTag("mlflow.data.context", "training")
     client.log_inputs(run_id, [DatasetInput(meta._to_mlflow_entity(), [tag])])
 
