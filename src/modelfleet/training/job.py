@@ -8,18 +8,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from modelfleet.bundles.reader import Bundle
-from modelfleet.errors import InputError, StepError, nearest
+from modelfleet.errors import DataError, InputError, StepError, nearest
 from modelfleet.families.catalog import make_family
 from modelfleet.loop.run import Run
 from modelfleet.training.prepared import shard_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import pyarrow as pa
 
     from modelfleet.data.schema import Schema
     from modelfleet.families.base import Family
@@ -73,8 +72,16 @@ class TrainingJob:
 
     @cached_property
     def columns(self) -> frozenset[str]:
-        """Columns of the prepared shards."""
-        return frozenset(pq.read_schema(next(iter(self.shards.values()))).names)
+        """Columns of the prepared shards.
+
+        Raises:
+            DataError: The first of them is not a Parquet file.
+        """
+        path = next(iter(self.shards.values()))
+        try:
+            return frozenset(pq.read_schema(path).names)
+        except (OSError, pa.ArrowException) as error:
+            raise DataError(f"{path}: not a readable prepared shard ({error}); run the step 'prepare' again") from error
 
     @cached_property
     def family(self) -> Family:
