@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from modelfleet.data.files import find_files
-from modelfleet.data.reading import BLOCK_ROWS, check_files, lines_of_rows, pieces_of, read_piece
+from modelfleet.data.jsonl import BLOCK_ROWS
+from modelfleet.data.reading import check_files, lines_of_rows, pieces_of, read_piece
 from modelfleet.data.text import as_text
 from modelfleet.errors import DataError
 from modelfleet.spec import FleetSpec
@@ -107,8 +108,8 @@ def test_long_jsonl_comes_in_chunks(make_spec: MakeSpec) -> None:
 
 
 def test_a_missing_column_is_named_with_file_and_nearest(make_spec: MakeSpec) -> None:
-    spec = make_spec("key,targte\na,1\n", data={"target": "target"})
-    with pytest.raises(DataError, match=r"data\.csv: has no column 'target' \(expected as the target\).*'targte'"):
+    spec = make_spec("key,tarjet\na,1\n", data={"target": "target"})
+    with pytest.raises(DataError, match=r"data\.csv: has no column 'target' \(expected as the target\).*'tarjet'"):
         check_files(spec)
     with pytest.raises(DataError, match=r"has no column 'key' \(expected as the entity\)"):
         check_files(make_spec("kez,y\na,1\n"))

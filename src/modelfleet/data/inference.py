@@ -15,28 +15,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from modelfleet.data.detection import NUMBER, is_number, present_values, type_of
+from modelfleet.data.sample import read_sample
 from modelfleet.data.text import as_text
 from modelfleet.errors import DataError, nearest
 from modelfleet.spec.data import Column, ColumnRole, ColumnType, DataSpec
 from modelfleet.spec.fleet import Task
 
+__all__ = ["InferredColumn", "infer_columns", "infer_missing", "infer_task", "read_sample"]
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-SAMPLE_ROWS = 200_000
-"""Rows looked at; a value further on that does not fit its column's type becomes a bad row."""
 
 MARKERS = ("?", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "none", "-", "--", ".", "#N/A", "missing")
 """Texts that data sets use for "no value"."""
 
-NUMBER = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$"
-INTEGER = r"^[+-]?\d+$"
-TRUTHS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0, "t": 1.0, "f": 0.0, "y": 1.0, "n": 0.0}
-_DATE = r"^(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})([T ]\d{1,2}:\d{2}.*)?$"
-_COMPACT_DATE = r"^(19|20)\d{2}(0[1-9]|1[0-2])([0-2]\d|3[01])$"
 _ID_NAME = re.compile(r"(^|[_\s.-])([iI][dD]|uuid|UUID|guid|identifier)([_\s.-]|$)|[a-z]I[dD]$")
 _KEY_NAME = re.compile(r"(^|[_\s.-])(key|row|rownum|index|serial|number|no)([_\s.-]|$)", re.I)
-_DATE_NAME = re.compile(r"date|day|time|_at$|_on$", re.I)
 _FEW_ROWS = 20
 _GROUP_VALUES = 30
 _TEXT_WORDS = 3.0
@@ -65,47 +60,6 @@ class InferredColumn:
     example: str = ""
 
 
-def read_sample(source: str | Path | DataSpec, *, target: str = "", rows: int = SAMPLE_ROWS) -> pa.Table:
-    """Return the first rows of a data set, every column as it is read.
-
-    Args:
-        source: A path or glob, or a spec's data section where delimiter, header or format matter.
-        target: Only for messages, where ``source`` is a path.
-        rows: Most rows returned.
-
-    Raises:
-        DataError: A file is missing, empty or not what it says.
-    """
-    from modelfleet.data.files import find_files
-    from modelfleet.data.reading import LINE, pieces_of, read_piece
-
-    data = source if isinstance(source, DataSpec) else DataSpec(source=str(source), target=target or "target")
-    tables: list[pa.Table] = []
-    left = rows
-    for file in find_files(data):
-        for piece in pieces_of(file):
-            for chunk in read_piece(piece, data):
-                table = chunk.table.drop_columns([LINE]) if LINE in chunk.table.column_names else chunk.table
-                # Dictionaries of different pieces differ; texts do not
-                texts = pa.table({name: as_text(table[name]).cast(pa.string()) for name in table.column_names})
-                keep = _keep_types(table, texts).slice(0, left)
-                tables.append(keep)
-                left -= len(keep)
-                if left <= 0:
-                    return pa.concat_tables(tables, promote_options="permissive")
-    if not tables:
-        raise DataError(f"{data.source}: holds no rows")
-    return pa.concat_tables(tables, promote_options="permissive")
-
-
-def _keep_types(table: pa.Table, texts: pa.Table) -> pa.Table:
-    """Return texts, but dates, booleans and numbers with the types the file gives them."""
-    for i, field in enumerate(table.schema):
-        if pa.types.is_temporal(field.type) or pa.types.is_boolean(field.type) or _is_number(field.type):
-            texts = texts.set_column(i, field.name, table[field.name])
-    return texts
-
-
 def infer_missing(table: pa.Table) -> tuple[str, ...]:
     """Return the texts of ``MARKERS`` that the data uses for "no value", sorted.
 
@@ -114,7 +68,7 @@ def infer_missing(table: pa.Table) -> tuple[str, ...]:
     found: set[str] = set()
     plain = {"?", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "#N/A"}
     for name in table.column_names:
-        if _is_number(table[name].type):
+        if is_number(table[name].type):
             continue
         values = as_text(table[name]).dictionary
         present = set(values.filter(pc.is_in(values, pa.array(MARKERS))).to_pylist())
@@ -134,11 +88,11 @@ def infer_task(table: pa.Table, target: str, *, missing: Sequence[str] = ()) -> 
     """
     _require(table, (target,))
     texts = as_text(table[target])
-    values = _present(texts.dictionary, missing)
+    values = present_values(texts.dictionary, missing)
     count = len(values)
     if count < 2:
         raise DataError(f"the target '{target}' has {count} distinct value(s); expected at least 2 to learn from")
-    kind = _type_of(target, table[target].type, values)
+    kind = type_of(target, table[target].type, values)
     if count == 2:
         pair = " and ".join(repr(v) for v in sorted(values.to_pylist()))
         return Task.BINARY, f"the target has two values, {pair}"
@@ -215,7 +169,7 @@ class _Facts:
         present &= counts > 0
         values, counts = texts.dictionary.filter(pa.array(present)), counts[present]
         example = str(values[int(counts.argmax())].as_py()) if len(values) else ""
-        kind = _type_of(name, column.type, values)
+        kind = type_of(name, column.type, values)
         return cls(name, kind, len(texts), len(texts) - int(counts.sum()), len(values), values, counts, example)
 
     @property
@@ -274,10 +228,6 @@ def _looks_like_id(facts: _Facts) -> bool:
     return len(numbers) > 1 and int(numbers.max()) - int(numbers.min()) == len(numbers) - 1
 
 
-def _fits_int64(values: pa.Array) -> bool:
-    return bool(pc.max(pc.utf8_length(values)).as_py() <= 18)
-
-
 def _one_of_each(columns: Mapping[str, InferredColumn]) -> dict[str, InferredColumn]:
     """Keep one row id and one group: the first id, and the group with the fewest values (the widest guard)."""
     result = dict(columns)
@@ -289,43 +239,6 @@ def _one_of_each(columns: Mapping[str, InferredColumn]) -> dict[str, InferredCol
             reason = f"ignored: {old.reason}; '{having[0]}' already has the role {role}"
             result[name] = InferredColumn(column, reason, old.distinct, old.missing, old.rows, old.example)
     return result
-
-
-def _type_of(name: str, arrow: pa.DataType, values: pa.Array) -> ColumnType:  # noqa: PLR0911 - one rule per return
-    """Return the type that fits every one of the distinct values present."""
-    if pa.types.is_date(arrow) or pa.types.is_timestamp(arrow):
-        return ColumnType.DATE
-    if pa.types.is_temporal(arrow) or pa.types.is_nested(arrow):
-        return ColumnType.TEXT
-    if pa.types.is_boolean(arrow):
-        return ColumnType.BOOLEAN
-    if not len(values):
-        return ColumnType.TEXT
-    if _all(values, INTEGER):
-        if _DATE_NAME.search(name) and _all(values, _COMPACT_DATE):
-            return ColumnType.DATE
-        padded = bool(pc.any(pc.match_substring_regex(values, r"^0\d")).as_py())  # a code such as 007
-        return ColumnType.INTEGER if not padded and _fits_int64(values) else ColumnType.CATEGORY
-    if _all(values, NUMBER):
-        return ColumnType.NUMBER
-    if len(values) == 2 and {v.lower() for v in values.to_pylist()} <= TRUTHS.keys():
-        return ColumnType.BOOLEAN
-    if _all(values, _DATE):
-        return ColumnType.DATE
-    return ColumnType.CATEGORY
-
-
-def _all(values: pa.Array, pattern: str) -> bool:
-    return bool(pc.all(pc.match_substring_regex(values, pattern)).as_py())
-
-
-def _present(values: pa.Array, missing: Sequence[str]) -> pa.Array:
-    values = values.drop_null()
-    return values.filter(pc.invert(pc.is_in(values, pa.array(["", *missing], pa.string()))))
-
-
-def _is_number(arrow: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(arrow) or pa.types.is_floating(arrow) or pa.types.is_decimal(arrow))
 
 
 def _words(values: pa.Array) -> float:

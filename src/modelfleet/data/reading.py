@@ -6,9 +6,8 @@ Nothing is typed here: see ``modelfleet.data.typing``.
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -18,8 +17,20 @@ import pyarrow.parquet as pq
 
 from modelfleet.data.badrow import EXAMPLES, BadRow
 from modelfleet.data.files import DataFile, csv_names, csv_rows, find_files, not_utf8
-from modelfleet.data.text import text_of
+from modelfleet.data.jsonl import json_names, read_jsonl
+from modelfleet.data.rawchunk import LINE, RawChunk
 from modelfleet.errors import DataError, nearest
+
+__all__ = [
+    "LINE",
+    "Piece",
+    "RawChunk",
+    "check_files",
+    "column_names",
+    "lines_of_rows",
+    "pieces_of",
+    "read_piece",
+]
 
 if TYPE_CHECKING:
     from modelfleet.spec.data import DataSpec
@@ -27,9 +38,6 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES = 16 << 20
 """Bytes of CSV text read at a time; no row may be longer."""
-
-BLOCK_ROWS = 50_000
-"""Rows of JSONL read at a time."""
 
 
 @dataclass(frozen=True)
@@ -47,25 +55,6 @@ class Piece:
     first_row: int = 0
 
 
-@dataclass
-class RawChunk:
-    """Some consecutive rows of one file, as read.
-
-    Attributes:
-        file: Where they come from.
-        first_row: Rows of the file that were read before them.
-        table: The columns the file has, by trimmed name.
-        rows_bad: Rows in between that are not rows at all (wrong number of values, not JSON).
-        bad: Examples of those, at most ``EXAMPLES``.
-    """
-
-    file: DataFile
-    first_row: int
-    table: pa.Table
-    rows_bad: int = 0
-    bad: list[BadRow] = field(default_factory=list)
-
-
 def column_names(file: DataFile, data: DataSpec) -> list[str]:
     """Return the names of a file's columns.
 
@@ -80,7 +69,7 @@ def column_names(file: DataFile, data: DataSpec) -> list[str]:
         if twice:
             raise DataError(f"{file.path}: the column '{twice[0]}' is there more than once; give each its own name")
         return names
-    return _json_names(file)
+    return json_names(file)
 
 
 def check_files(spec: FleetSpec) -> tuple[DataFile, ...]:
@@ -130,7 +119,7 @@ def read_piece(piece: Piece, data: DataSpec) -> Iterator[RawChunk]:
     elif piece.file.format == "csv":
         yield from _read_csv(piece.file, data)
     else:
-        yield from _read_jsonl(piece.file)
+        yield from read_jsonl(piece.file)
 
 
 def _parquet(file: DataFile) -> pq.ParquetFile:
@@ -224,68 +213,3 @@ def lines_of_rows(file: DataFile, data: DataSpec, rows: list[int]) -> dict[int, 
     except (csv.Error, UnicodeDecodeError):  # a line number is worth less than the row's reason
         pass
     return lines
-
-
-def _read_jsonl(file: DataFile) -> Iterator[RawChunk]:
-    """Yield chunks with a column LINE, since a line may hold no row."""
-    first = 0
-    try:
-        with file.text() as text:
-            while lines := list(islice(text, BLOCK_ROWS)):
-                yield _json_chunk(file, first, lines)
-                first += len(lines)
-    except (UnicodeDecodeError, OSError, EOFError) as error:
-        raise not_utf8(file, error) from error
-
-
-def _json_chunk(file: DataFile, first: int, lines: list[str]) -> RawChunk:
-    rows: list[dict[str, object]] = []
-    positions: list[int] = []
-    bad: list[BadRow] = []
-    count = 0
-    for position, line in enumerate(lines, start=first):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            reason = f"is not JSON: {error}"
-        else:
-            if isinstance(row, dict):
-                rows.append(row)
-                positions.append(position)
-                continue
-            reason = f"expected a JSON object, found {type(row).__name__}"
-        count += 1
-        if len(bad) < EXAMPLES:
-            bad.append(BadRow(file.path, position + 1, "", line.strip(), reason))
-    names = dict.fromkeys(name for row in rows for name in row)
-    columns = {
-        name.strip(): pa.array([None if (v := row.get(name)) is None else text_of(v) for row in rows], pa.string())
-        for name in names
-    }
-    columns[LINE] = pa.array(positions, pa.int64())
-    return RawChunk(file, first, pa.table(columns), count, bad)
-
-
-LINE = "__line"
-"""Extra column of a JSONL chunk: each row's line, counted from 0."""
-
-
-def _json_names(file: DataFile) -> list[str]:
-    names: dict[str, None] = {}
-    try:
-        with file.text() as text:
-            for line in islice(text, 1_000):
-                if line.strip():
-                    try:
-                        row = json.loads(line)
-                    except ValueError:
-                        continue
-                    if isinstance(row, dict):
-                        names.update(dict.fromkeys(name.strip() for name in row))
-    except (UnicodeDecodeError, OSError, EOFError) as error:
-        raise not_utf8(file, error) from error
-    if not names:
-        raise DataError(f"{file.path}: expected one JSON object per line, but none of its first 1,000 lines is one")
-    return list(names)

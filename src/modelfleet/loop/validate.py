@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from modelfleet.data.badrow import BadRow
+from modelfleet.data.expectations import expectation, spec_expectation
 from modelfleet.data.plan import TARGET
 from modelfleet.data.prepared import BAD_ROWS_FILE, PROFILE_FILE
-from modelfleet.data.validation import DataDocs, FailedExpectation, SuiteResult, expectation, spec_expectation
+from modelfleet.data.validation import DataDocs, FailedExpectation, SuiteResult
 from modelfleet.errors import DataError, StepError
 
 if TYPE_CHECKING:

@@ -144,7 +144,7 @@ def _require(table: pa.Table, names: Sequence[str], data: DataSpec) -> None:
 def _check_task(table: pa.Table, data: DataSpec, task: Task) -> None:
     import pyarrow.compute as pc
 
-    from modelfleet.data.inference import NUMBER
+    from modelfleet.data.detection import NUMBER
     from modelfleet.data.text import as_text
 
     values = [v for v in as_text(table[data.target]).dictionary.drop_null().to_pylist() if v not in {"", *data.missing}]
