@@ -100,7 +100,8 @@ class AirflowClient:
                 states = {task["task_id"]: str(task["state"]) for task in tasks}
                 return DagRun(run, document["state"], (ended - begun).total_seconds(), states)
             if time.monotonic() > deadline:
-                raise AirflowError(f"{dag_id} / {run} did not end within {timeout_seconds:.0f} s; tasks: {tasks}")
+                states = {task["task_id"]: task["state"] for task in tasks}
+                raise AirflowError(f"{dag_id} / {run} did not end within {timeout_seconds:.0f} s; tasks: {states}")
             time.sleep(0.4)
 
     def latest_run(self, dag_id: str) -> str | None:

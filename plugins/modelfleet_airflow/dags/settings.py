@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from modelfleet_airflow.dags.assets import START
-
 if TYPE_CHECKING:
     from modelfleet_airflow.dags.fleets import Fleet
 
@@ -26,7 +24,6 @@ def dag_settings(fleet: Fleet, kind: str, doc: str | None) -> dict[str, Any]:
         "dag_id": f"{fleet.name}_{kind}",
         "doc_md": f"{doc}\n\nFleet **{fleet.name}**, described by `{fleet.path}`.",
         "tags": {"modelfleet", fleet.name, kind},
-        "start_date": START,
         "catchup": False,
         # Two runs at once would train against the same champion, and the second would overrule the first unseen
         "max_active_runs": 1,
