@@ -190,6 +190,13 @@ def test_nothing_usable_is_an_error_with_examples(make_spec: MakeSpec, start_run
         prepare_without_beam(run)
 
 
+def test_only_malformed_rows_are_counted_too(make_spec: MakeSpec, start_run: StartRun) -> None:
+    columns = {"key": "category", "x": "number", "y": "category"}
+    run = start_run(make_spec("key,x,y\na,1\nb\n", data={"columns": columns}))
+    with pytest.raises(DataError, match=r"not one of 2 rows can be used: .*line 2: expected 3 values, found 2"):
+        prepare_without_beam(run)
+
+
 def test_one_class_in_all_the_data_is_an_error(make_spec: MakeSpec, start_run: StartRun) -> None:
     columns = {"key": "category", "x": "number", "y": "category"}
     run = start_run(make_spec("key,x,y\na,1,yes\nb,2,yes\n", data={"columns": columns}))

@@ -1,6 +1,6 @@
 """Reading data files in pieces of bounded size: CSV and JSONL as texts, Parquet with the types it has.
 
-Nothing is typed here: see ``modelfleet.data.typing``.
+Nothing is typed here: see ``modelfleet.data.typed``.
 """
 
 from __future__ import annotations
@@ -168,6 +168,10 @@ def _read_csv(file: DataFile, data: DataSpec) -> Iterator[RawChunk]:
                 chunk.bad = _malformed(file, data, len(names), chunk.rows_bad) if first == 0 else []
             first += batch.num_rows
             yield chunk
+        if skipped:  # nothing but malformed rows at the end
+            nothing = pa.table({name: pa.array([], pa.string()) for name in names})
+            bad = _malformed(file, data, len(names), skipped) if first == 0 else []
+            yield RawChunk(file, first, nothing, skipped, bad)
     except (pa.ArrowException, UnicodeDecodeError) as error:
         if "invalid UTF8" in str(error) or isinstance(error, UnicodeDecodeError):
             raise not_utf8(file, error) from error
