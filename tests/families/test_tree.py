@@ -11,7 +11,7 @@ from modelfleet.errors import BundleError, SpecError
 from modelfleet.families.catalog import make_family
 from modelfleet.families.design import Layout
 from modelfleet.families.growing import Grower, Grown
-from modelfleet.families.kernels import cart
+from modelfleet.families.kernels import compiled
 from modelfleet.spec.fleet import Task
 
 
@@ -55,7 +55,7 @@ def same(one: Grown, other: Grown) -> bool:
 @pytest.mark.parametrize("seed", range(8))
 def test_the_compiled_kernel_grows_scikit_learns_trees_node_for_node(seed):
     """300 fits over sizes, depths, leaf sizes, ties, constants and unseen codes."""
-    assert cart.compiled() is not None
+    assert compiled.cart() is not None
     rng = np.random.default_rng(seed)
     for _ in range(40):
         levels = rng.integers(1, 9, rng.integers(0, 5))
@@ -82,9 +82,9 @@ def test_without_numba_the_models_are_the_same(make_schema, make_shard, monkeypa
     schema = make_schema("binary")
     shard = make_shard(schema, [50, 120])
     family = make_family("tree", schema, {})
-    compiled = family.fit(shard).models
-    monkeypatch.setattr(cart, "compiled", lambda: None)
-    assert family.fit(shard).models.equals(compiled)
+    by_kernel = family.fit(shard).models
+    monkeypatch.setattr(compiled, "cart", lambda: None)
+    assert family.fit(shard).models.equals(by_kernel)
 
 
 def test_a_target_that_is_no_number_is_a_failure(make_schema, make_shard):

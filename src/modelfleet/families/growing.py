@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from modelfleet.errors import MissingExtraError
-from modelfleet.families.kernels import cart
+from modelfleet.families.kernels import compiled
 from modelfleet.spec.fleet import Task
 
 if TYPE_CHECKING:
@@ -82,15 +82,15 @@ class Grower:
         Returns:
             The trees, or None where there is no compiled kernel.
         """
-        grow = cart.compiled()
+        grow = compiled.cart()
         if grow is None:
             return None
-        tables = cart.empty_tables(2 * len(rows))
+        tables = compiled.empty_tables(2 * len(rows))
         roots = np.zeros(len(bounds), dtype=np.int64)
         depth = LARGEST_DEPTH if self.max_depth is None else self.max_depth
         grow(
             bounds, self.layout.offsets, np.ascontiguousarray(rows.codes, dtype=np.int32), as_float32(rows.numbers),
-            target.astype(np.uint8), cart.first_draw(self.seed), depth, self.min_samples_leaf, *tables, roots,
+            target.astype(np.uint8), compiled.first_draw(self.seed), depth, self.min_samples_leaf, *tables, roots,
         )  # fmt: skip
         feature, threshold, left, right, missing_left, count, positive = (table[: roots[-1]] for table in tables)
         value = np.column_stack([count - positive, positive]) / count[:, None]
