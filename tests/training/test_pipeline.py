@@ -65,6 +65,25 @@ def test_leaves_a_candidate_an_evaluation_and_a_report(make_spec, begin_run, tra
     assert index["a"]["holdout_threshold"] == 0.2
 
 
+@pytest.mark.parametrize(
+    ("task", "model"),
+    [
+        ("regression", {"family": "linear"}),
+        ("multiclass", {"family": "logistic"}),
+        ("binary", {"family": "sklearn", "parameters": {"estimator": "sklearn.linear_model.LogisticRegression"}}),
+    ],
+)
+def test_every_family_goes_through(make_spec, begin_run, train, publish, evaluation, task, model):
+    first = begin_run(make_spec(task, model=model), SIZES, run_id="first")
+    assert train(first) == 0
+    publish(first)
+    again = begin_run(make_spec(task, model=model), SIZES, run_id="again")
+    assert train(again) == 0
+    row = evaluation(again)["entity", "a"]
+    assert row["unchanged"]
+    assert row["candidate_loss"] == row["champion_loss"] < row["baseline_loss"]
+
+
 def test_the_evaluated_models_are_the_stored_ones(make_spec, begin_run, train, evaluation):
     run = begin_run(make_spec(), SIZES)
     assert train(run) == 0

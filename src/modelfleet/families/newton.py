@@ -16,6 +16,9 @@ ROUNDING = 1e-13
 LARGEST_HESSIAN = 2_000
 """Unknowns above which the Hessian is not built and L-BFGS takes over."""
 
+MOST_WORK = 5e10
+"""Multiplications of one Hessian above which it is not built either: some seconds."""
+
 
 def solve(
     columns: NDArray[np.float64],
@@ -45,7 +48,7 @@ def solve(
     weight = np.ones(len(columns)) if weights is None else weights
     objective = _Binary(design, label, strength, weight) if classes == 2 else _Multi(design, label, strength, weight)
     start = np.zeros((objective.outputs, design.shape[1]))
-    if start.size > LARGEST_HESSIAN:
+    if start.size > LARGEST_HESSIAN or len(design) * start.size**2 > MOST_WORK:
         return _quasi_newton(objective, start, max_iterations)
     return _newton(objective, start, max_iterations)
 
