@@ -108,7 +108,7 @@ def _scatter(table: pa.Table) -> Figure:
     axes.plot([low, high], [low, high], color="black", linewidth=0.8)
     axes.set_xlabel("what serves now")
     axes.set_ylabel("candidate (below the line is better)")
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(loc="upper left", frameon=False, fontsize=8)
     return figure
 
 
@@ -122,7 +122,7 @@ def _differences(table: pa.Table) -> Figure:
     axes.hist(values, bins=bins, stacked=True, color=[COLOURS[o] for o, _ in parts], label=[o for o, _ in parts])
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_ylabel("entities")
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(loc="upper left", frameon=False, fontsize=8)
     return figure
 
 

@@ -14,8 +14,12 @@ if TYPE_CHECKING:
 
     from modelfleet.home import Home
 
-PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
-"""By default MLflow retries for minutes. What the environment sets itself is left alone."""
+SETTINGS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+"""By default MLflow retries for minutes, and reports its use to its makers. What the environment sets is left alone."""
 
 FIRST_QUESTION = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
 """Whether it is there at all is asked without patience."""
@@ -51,16 +55,16 @@ def mlflow_session(uri: str) -> Iterator[MlflowClient]:
         RegistryUnavailableError: It does not answer, or fails on its side.
         ModelfleetError: It refuses what it was asked.
     """
-    try:
-        import mlflow
-        from mlflow.exceptions import MlflowException
-        from sqlalchemy.exc import SQLAlchemyError
-    except ImportError as error:
-        raise MissingExtraError(str(error.name), "mlflow") from error
-    if not hasattr(mlflow, "MlflowClient"):  # the folder `mlflow` of a checkout, found in place of the library
-        raise MissingExtraError("mlflow", "mlflow")
-    before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
-    with _environment(PATIENCE):
+    with _environment(SETTINGS):
+        try:
+            import mlflow
+            from mlflow.exceptions import MlflowException
+            from sqlalchemy.exc import SQLAlchemyError
+        except ImportError as error:
+            raise MissingExtraError(str(error.name), "mlflow") from error
+        if not hasattr(mlflow, "MlflowClient"):  # the folder `mlflow` of a checkout, found in place of the library
+            raise MissingExtraError("mlflow", "mlflow")
+        before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
         try:
             mlflow.set_tracking_uri(uri)
             client = mlflow.MlflowClient(uri, uri)
