@@ -4,6 +4,7 @@
 #
 #   infra/flink/build.sh                        the pinned Beam
 #   BEAM_VERSION=2.65.0 infra/flink/build.sh    another one
+#   MEND=no infra/flink/build.sh                without the mends, to see whether they are still needed
 #   MAVEN_REPO=/some/folder infra/flink/build.sh    another local Maven repository
 set -eu
 
@@ -12,7 +13,7 @@ out=${MODELFLEET_BUILD:-$(dirname "$(dirname "$here")")/.build}/flink
 jar=$out/job-server.jar
 main_class=org.apache.beam.runners.flink.FlinkJobServerDriver
 
-stamp=$({ cat "$here/pom.xml" "$here/flink-conf.yaml" "$here/MendFlinkRunner.java" "$here/MergeJars.java"; echo "${BEAM_VERSION:-}"; } \
+stamp=$({ cat "$here/pom.xml" "$here/flink-conf.yaml" "$here/MendFlinkRunner.java" "$here/MergeJars.java"; echo "${BEAM_VERSION:-} ${MEND:-}"; } \
   | cksum)
 if [ -f "$jar" ] && [ "$(cat "$out/stamp" 2>/dev/null)" = "$stamp" ]; then
   exit 0
@@ -43,7 +44,8 @@ if ! mvn -B -ntp -q -f "$here/pom.xml" dependency:copy-dependencies \
   exit 4
 fi
 say "2 of 3: mending the runner"
-java -cp "$out/lib/*" "$here/MendFlinkRunner.java" "$out/classes" >&2
+mkdir -p "$out/classes"
+[ "${MEND:-}" = no ] || java -cp "$out/lib/*" "$here/MendFlinkRunner.java" "$out/classes" >&2
 say "3 of 3: merging $(find "$out/lib" -name '*.jar' | wc -l | tr -d ' ') jars into one"
 java "$here/MergeJars.java" "$jar" "$main_class" "$out/classes" "$out/lib" >&2
 rm -rf "$out/lib" "$out/classes"
