@@ -24,6 +24,7 @@ def dag_settings(fleet: Fleet, kind: str, doc: str | None) -> dict[str, Any]:
         "dag_id": f"{fleet.name}_{kind}",
         "doc_md": f"{doc}\n\nFleet **{fleet.name}**, described by `{fleet.path}`.",
         "tags": {"modelfleet", fleet.name, kind},
+        # And no start_date: with one, Airflow makes up for the last tick as soon as it first sees the DAG
         "catchup": False,
         # Two runs at once would train against the same champion, and the second would overrule the first unseen
         "max_active_runs": 1,
