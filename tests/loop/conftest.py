@@ -57,9 +57,9 @@ class Shop:
 
     def prepare(self, run, models):
         run.prepared.mkdir(exist_ok=True)
-        pq.write_table(
-            pa.table({"__row": pa.array([1, 2**64 - 1, 7], pa.uint64())}), run.prepared / "shard-00000.parquet"
-        )
+        for shard, hashes in enumerate([[1, 2**64 - 1], [7, 2**64 - 1]]):
+            table = pa.table({"__row": pa.array(hashes, pa.uint64())})
+            pq.write_table(table, run.prepared / f"shard-{shard:05d}.parquet")
         (run.folder / "schema.json").write_text(constant_family.schema().model_dump_json())
         run.write("prepare", {"rows_prepared": 3, "rows_bad": 1, "files": ["/data/sales.csv"]})
         run.write("validation", {"success": True, "data_docs": "/docs/index.html"})

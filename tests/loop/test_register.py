@@ -43,7 +43,7 @@ def test_what_the_registry_is_told(shop):
     assert report.decisions["entity"].to_pylist() == ["a", "b"]
     assert "new data" in report.note
     assert "/docs/index.html" in report.note
-    assert report.dataset.digest == "0000000000000007-3"  # 1 + (2^64 - 1) + 7, modulo 2^64
+    assert report.dataset.digest == "0000000000000006-4"  # 1 - 1 + 7 - 1, modulo 2^64
     assert report.dataset.uri == "/data/sales.csv"
 
 

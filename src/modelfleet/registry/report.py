@@ -147,10 +147,10 @@ def _note(run: Run, gate: dict[str, Any], outcome: str, docs: str) -> str:
 
 def _dataset(run: Run, prepare: dict[str, Any]) -> DatasetRef:
     """Name the data by what is in it: the sum of its rows' content hashes does not depend on their order."""
-    total, rows = np.uint64(0), 0
+    total, rows = 0, 0
     for path in sorted(run.prepared.glob("shard-*.parquet")):
         hashes = pq.read_table(path, columns=[ROW_HASH])[ROW_HASH].to_numpy()
-        total += hashes.sum(dtype=np.uint64)
+        total = (total + int(hashes.sum(dtype=np.uint64))) % 2**64
         rows += len(hashes)
     files = prepare.get("files") or [run.spec.data.source]
     schema = run.schema()
