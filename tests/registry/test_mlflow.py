@@ -109,7 +109,7 @@ def test_a_run_kept_in_part_is_kept_anew(client, registry, report_of, bundle, mo
         raise KeyboardInterrupt
 
     report = report_of(fleet="crashing")
-    for step in ("_log_dataset", "_log_tables", "_log_model", "_new_version"):
+    for step in ("log_dataset", "log_tables", "_log_model", "_new_version"):
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             patch.setattr(adapter, step, crash)
             registry.log_run(report, bundle)

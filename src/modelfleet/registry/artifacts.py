@@ -1,0 +1,62 @@
+"""What lies beside an MLflow run: its tables, its figures and the name of its data."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+    from modelfleet.registry.base import DatasetRef, RunReport
+
+
+def log_dataset(client: MlflowClient, run_id: str, dataset: DatasetRef) -> None:
+    """Say what was trained on without reading it again."""
+    from mlflow.data.dataset_source_registry import resolve_dataset_source
+    from mlflow.data.meta_dataset import MetaDataset
+    from mlflow.entities import DatasetInput, InputTag
+    from mlflow.types import ColSpec, DataType, Schema
+
+    kinds = {"number": DataType.double, "integer": DataType.long, "boolean": DataType.boolean}
+    columns = [ColSpec(kinds.get(kind, DataType.string), name) for name, kind in dataset.columns.items()]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The specified dataset source can be interpreted in multiple ways")
+        source = resolve_dataset_source(dataset.uri)
+    meta = MetaDataset(source, name=dataset.name[:500], digest=dataset.digest, schema=Schema(columns))
+    tag = InputTag("mlflow.data.context", "training")
+    client.log_inputs(run_id, [DatasetInput(meta._to_mlflow_entity(), [tag])])
+
+
+def log_tables(client: MlflowClient, run_id: str, report: RunReport) -> None:
+    """Keep the tables whole as Parquet, and the decisions as the table MLflow's pages compare across runs."""
+    from modelfleet.registry.figures import figures
+
+    for name, table in (("evaluation", report.evaluation), ("decisions", report.decisions)):
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink, compression="zstd")
+        _log_bytes(client, run_id, sink.getvalue().to_pybytes(), f"tables/{name}.parquet")
+    client.log_table(run_id, _columns(report.decisions), "decisions.json")
+    for name, figure in figures(report.decisions).items():
+        image = io.BytesIO()
+        figure.savefig(image, format="png", dpi=110)
+        _log_bytes(client, run_id, image.getvalue(), name)
+
+
+def _columns(decisions: pa.Table) -> dict[str, list[Any]]:
+    shown = ("entity", "kind", "outcome", "sentence", "candidate_loss", "reference_loss", "difference", "p_value",
+             "q_value", "rows_independent")  # fmt: skip
+    return {name: decisions[name].to_pylist() for name in shown if name in decisions.column_names}
+
+
+def _log_bytes(client: MlflowClient, run_id: str, data: bytes, name: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, Path(name).name)
+        path.write_bytes(data)
+        client.log_artifact(run_id, str(path), str(Path(name).parent))
