@@ -11,6 +11,7 @@ from modelfleet.loop.register import register
 from modelfleet.loop.run import Run
 from modelfleet.registry.mlflow import MlflowRegistry
 from modelfleet.registry.report import fleet_loss
+from modelfleet.releases.promote import rollback
 from modelfleet.spec.file import parse_spec
 
 
@@ -74,6 +75,17 @@ def test_nothing_accepted_keeps_bundle_and_version(shop):
     assert (after.bundle_sha256, after.model_version) == (before.bundle_sha256, "1")
     assert shop.registry.runs["sales", second.record.run_id].tags["gate"] == "unchanged"
     assert promote(second, shop.registry).outcome == "no_change"
+
+
+def test_any_run_puts_the_aliases_right(shop):
+    for value in (1.0, 2.0):
+        run = shop.run({"a": value})
+        register(run, shop.registry)
+        promote(run, shop.registry)
+    rollback(shop.ledger)
+    assert shop.registry.champion("sales") == "2"
+    register(shop.run({"a": 3.0}, refused=True), shop.registry)
+    assert shop.registry.champion("sales") == "1"
 
 
 def test_again_is_the_same(shop):

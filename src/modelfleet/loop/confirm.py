@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from modelfleet.errors import ModelfleetError, ReleaseConflictError, ReleaseError
-from modelfleet.loop.promote import reconcile
+from modelfleet.loop.aliases import reconcile
 from modelfleet.loop.register import default_registry
 from modelfleet.releases.ledger import Ledger
 from modelfleet.releases.promote import rollback

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
-from modelfleet.errors import RegistryUnavailableError, ReleaseConflictError
+from modelfleet.errors import ReleaseConflictError
+from modelfleet.loop.aliases import reconcile
 from modelfleet.loop.register import default_registry
 from modelfleet.releases.ledger import Ledger
 from modelfleet.releases.manifest import BundleRef
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from modelfleet.loop.run import Run
     from modelfleet.registry.base import Registry
     from modelfleet.releases.manifest import Release
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -74,16 +72,6 @@ def promote(run: Run, registry: Registry | None = None) -> Promoted:
     if release is None:
         return _done(run, Promoted(None, "no_change"))
     return _done(run, Promoted(release.generation, "promoted"))
-
-
-def reconcile(fleet: str, ledger: Ledger, registry: Registry) -> bool:
-    """Make the registry say what the ledger says; where it does not answer, log it and return False."""
-    try:
-        registry.reconcile(fleet, ledger.all())
-    except RegistryUnavailableError as error:
-        logger.warning("the release stands, but the registry's aliases are out of date until the next run: %s", error)
-        return False
-    return True
 
 
 def _published(ledger: Ledger, run_id: str) -> Release | None:

@@ -11,7 +11,9 @@ from modelfleet.bundles.merge import merge
 from modelfleet.bundles.reader import Bundle
 from modelfleet.errors import StepError
 from modelfleet.gating.decision import Decisions
+from modelfleet.loop.aliases import reconcile
 from modelfleet.registry.report import run_report
+from modelfleet.releases.ledger import Ledger
 
 if TYPE_CHECKING:
     from modelfleet.loop.run import Run
@@ -58,6 +60,7 @@ def register(run: Run, registry: Registry | None = None) -> Registered:
     bundle = None if decisions.refused else merged_bundle(run, decisions)
     registry = registry or default_registry(run)
     logged = registry.log_run(run_report(run, decisions), bundle)
+    reconcile(run.spec.fleet, Ledger(run.fleet_home.releases), registry)  # after a rollback made by hand, say
     result = Registered(
         mlflow_run_id=logged.run_id,
         model_version=logged.model_version,
