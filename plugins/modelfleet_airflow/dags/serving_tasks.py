@@ -29,21 +29,12 @@ def start_serving(spec_path: str) -> None:
 def roll_back(spec_path: str, *, params: Any = None, dag_run: Any = None, outlet_events: Any = None) -> int:
     """Publish a release that names an earlier bundle and return its generation."""
     from modelfleet.home import Home
-    from modelfleet.loop.promote import reconcile
-    from modelfleet.registry.mlflow import MlflowRegistry
-    from modelfleet.releases.ledger import Ledger
-    from modelfleet.releases.promote import rollback
+    from modelfleet.loop.rollback import roll_back as go_back
     from modelfleet.spec.file import load_spec
 
-    fleet, home = load_spec(spec_path).fleet, Home.from_environment()
-    ledger = Ledger(home.fleet(fleet).releases, home.fleet(fleet).leases)
-    release = rollback(
-        ledger,
-        to=params["to"],
-        actor=dag_run.triggering_user_name or "airflow",
-        note=params["reason"],
-    )
-    reconcile(fleet, ledger, MlflowRegistry.for_home(home))
+    fleet = load_spec(spec_path).fleet
+    actor = dag_run.triggering_user_name or "airflow"
+    release = go_back(Home.from_environment(), fleet, to=params["to"], actor=actor, note=params["reason"])
     logger.info("generation %s serves the bundle of generation %s again", release.generation, release.rolled_back_to)
     outlet_events[release_asset(fleet)].extra = {
         "generation": release.generation,

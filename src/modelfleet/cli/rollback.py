@@ -10,8 +10,7 @@ import typer
 
 from modelfleet.cli.output import JsonFlag, out, print_json
 from modelfleet.home import Home
-from modelfleet.releases import promote as promotion
-from modelfleet.releases.ledger import Ledger
+from modelfleet.loop.rollback import roll_back
 from modelfleet.spec.file import load_spec
 
 
@@ -25,8 +24,7 @@ def rollback(
 ) -> None:
     """Publish a new release that names an earlier bundle; running jobs swap to it from the next batch."""
     fleet = load_spec(spec).fleet
-    ledger = Ledger(Home.from_environment().fleet(fleet).releases)
-    release = promotion.rollback(ledger, to=to, actor=getpass.getuser(), note=reason)
+    release = roll_back(Home.from_environment(), fleet, to=to, actor=getpass.getuser(), note=reason)
     if as_json:
         print_json(release.model_dump(mode="json"))
     else:
