@@ -69,6 +69,9 @@ def main(arguments: list[str] | None = None) -> int:
     known, rest = parser.parse_known_args(arguments)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
     logging.getLogger("apache_beam").setLevel(logging.WARNING)
+    for name in ("options.pipeline_options", "runners.portability.stager"):
+        # They warn of options that only the runner knows, and that there is no pip whose list could be sent along.
+        logging.getLogger(f"apache_beam.{name}").setLevel(logging.ERROR)
     options = PipelineOptions(rest, streaming=True)
     try:
         spec = FleetSpec.model_validate_json(known.spec.read_bytes())

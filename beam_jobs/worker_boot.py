@@ -65,6 +65,8 @@ def main(arguments: list[str] | None = None) -> None:
     handler.setFormatter(logging.Formatter(f"%(asctime)s {os.getpid()} %(levelname)s %(name)s: %(message)s"))
     logging.getLogger().addHandler(handler)
     logging.getLogger("apache_beam").setLevel(logging.WARNING)  # at INFO it logs every batch
+    # It warns of every option that only the runner knows.
+    logging.getLogger("apache_beam.options.pipeline_options").setLevel(logging.ERROR)
     signal.signal(signal.SIGTERM, _end)
     os.environ.update(worker_environment(options.provision_endpoint, options.id))
     sdk_worker_main.main(sys.argv)

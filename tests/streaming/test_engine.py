@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from modelfleet.engines import job_server
+from modelfleet.engines import flink, job_server
 from modelfleet.engines.flink import latest_checkpoint, list_jobs
 from modelfleet.engines.job_server import JobServer, configure, find_job_server, job_server_command
 from modelfleet.engines.launch import run_job
@@ -50,6 +50,15 @@ def test_a_job_server_that_is_gone_is_named_with_its_log(shop, dead_server):
         start_serving(shop.spec, shop.home)
     assert caught.value.exit_code == 4
     assert list_jobs(dead_server) == []
+
+
+def test_a_cluster_that_does_not_answer_is_not_taken_for_one_without_jobs(monkeypatch):
+    monkeypatch.setattr(flink, "SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        server = JobServer(pid=1, job_port=port, artifact_port=port, rest_ports=(port, port))
+        with pytest.raises(EngineUnavailableError, match=f"{port}.*does not answer"):
+            list_jobs(server)
 
 
 def test_dataflow_cannot_serve_yet(shop):

@@ -6,6 +6,7 @@ cluster never started; Flink itself knows.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import time
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from modelfleet.engines.job_server import JobServer
+
+SECONDS = 10
+"""Longest wait for one answer of the REST API."""
 
 ENDED = frozenset({"FINISHED", "FAILED", "CANCELED"})
 
@@ -53,6 +57,9 @@ def list_jobs(server: JobServer) -> list[FlinkJob]:
     """Return every job on a job server, the ended ones too, newest first.
 
     Each job has a mini cluster of its own, on a port of its own; it goes soon after the job has ended.
+
+    Raises:
+        EngineUnavailableError: A cluster does not answer.
     """
     jobs = []
     for port in range(server.rest_ports[0], server.rest_ports[1] + 1):
@@ -64,12 +71,20 @@ def list_jobs(server: JobServer) -> list[FlinkJob]:
 
 
 def find_job(server: JobServer, name: str) -> FlinkJob | None:
-    """Return the newest job of this name that has not ended, or None."""
+    """Return the newest job of this name that has not ended, or None.
+
+    Raises:
+        EngineUnavailableError: A cluster does not answer.
+    """
     return next((job for job in list_jobs(server) if job.name == name and job.state not in ENDED), None)
 
 
 def refresh(job: FlinkJob) -> FlinkJob | None:
-    """Return the job as it is now; None once its cluster is gone."""
+    """Return the job as it is now; None once its cluster is gone.
+
+    Raises:
+        EngineUnavailableError: The cluster does not answer.
+    """
     found = _get(job.host, job.port, f"/jobs/{job.job_id}")
     if found is None or "state" not in found:
         return None
@@ -93,12 +108,14 @@ def cancel_job(job: FlinkJob, *, seconds: float = 30.0) -> None:
     Raises:
         EngineUnavailableError: It has not ended in time.
     """
-    _request(job.host, job.port, "PATCH", f"/jobs/{job.job_id}?mode=cancel")
+    with contextlib.suppress(OSError, http.client.HTTPException):  # its cluster may be going already
+        _request(job.host, job.port, "PATCH", f"/jobs/{job.job_id}?mode=cancel")
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        now = refresh(job)
-        if now is None or now.state in ENDED:
-            return
+        with contextlib.suppress(EngineUnavailableError):
+            now = refresh(job)
+            if now is None or now.state in ENDED:
+                return
         time.sleep(0.1)
     raise EngineUnavailableError(
         f"job '{job.name}' has not ended {seconds:.0f} s after it was cancelled: see {job.url}"
@@ -117,16 +134,24 @@ def latest_checkpoint(checkpoints: Path, job_id: str) -> Path | None:
 
 
 def _get(host: str, port: int, path: str) -> dict[str, Any] | None:
-    """Return the JSON object at a path; None where nothing listens or it does not answer with one."""
+    """Return the JSON object at a path; None where nothing listens or it does not answer with one.
+
+    Raises:
+        EngineUnavailableError: Something listens but does not answer; a job there must not be taken for none.
+    """
     try:
         found = json.loads(_request(host, port, "GET", path))
+    except TimeoutError:
+        raise EngineUnavailableError(
+            f"Flink's REST API at http://{host}:{port}{path} does not answer within {SECONDS} s; try again"
+        ) from None
     except (OSError, ValueError, http.client.HTTPException):
         return None
     return found if isinstance(found, dict) else None
 
 
 def _request(host: str, port: int, method: str, path: str) -> bytes:
-    connection = http.client.HTTPConnection(host, port, timeout=5)
+    connection = http.client.HTTPConnection(host, port, timeout=SECONDS)
     try:
         connection.request(method, path)
         return connection.getresponse().read()

@@ -42,6 +42,8 @@ _OPENED = [
     "time",
     "text",
 ]
+_TALKATIVE = ("security.token", "webmonitor")
+"""Parts of Flink that warn at every start about what is not used here."""
 _REPOSITORY = Path(__file__).resolve().parents[3]
 
 
@@ -220,6 +222,7 @@ def java_command(home: Home, server: JobServer) -> list[str]:
         "-XX:+ExitOnOutOfMemoryError",  # a supervisor can start a dead server again, not a hung one
         *(f"--add-opens=java.base/java.{package}=ALL-UNNAMED" for package in _OPENED),
         "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+        *(f"-Dorg.slf4j.simpleLogger.log.org.apache.flink.runtime.{name}=error" for name in _TALKATIVE),
         "-Dorg.slf4j.simpleLogger.showDateTime=true",
         "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
         f"-Djava.io.tmpdir={home.flink / 'tmp'}",

@@ -167,8 +167,11 @@ def serve(spec: FleetSpec, home: Home, *, started: Callable[[ServingJob], None] 
     """
     if Ledger(home.fleet(spec.fleet).releases).latest() is None:
         raise LedgerEmptyError(spec.fleet)
-    with contextlib.suppress(EngineUnavailableError):
+    try:
         find_job_server(home)
+    except EngineUnavailableError as error:
+        logger.info("%s; starting one for as long as this runs", error)
+    else:
         job = start_serving(spec, home)
         started(job)
         return job
@@ -176,12 +179,19 @@ def serve(spec: FleetSpec, home: Home, *, started: Callable[[ServingJob], None] 
         job = start_serving(spec, home)
         started(job)
         try:
-            while find_job(server, job.name) is not None:
+            while _runs(server, job.name):
                 time.sleep(1.0)
         except KeyboardInterrupt:
             stop_serving(spec, home)
             return job
     raise EngineUnavailableError(f"job '{job.name}' has ended by itself; the log is {home.logs / 'job-server.log'}")
+
+
+def _runs(server: JobServer, name: str) -> bool:
+    try:
+        return find_job(server, name) is not None
+    except EngineUnavailableError:  # slow is not gone
+        return server.answers()
 
 
 def _submit(spec: FleetSpec, home: Home, server: JobServer, name: str) -> FlinkJob:
@@ -217,9 +227,10 @@ def _submit_from(spec: FleetSpec, home: Home, server: JobServer, name: str, chec
         logger.info("submitted %s", submitted)
         deadline = time.monotonic() + APPEAR_SECONDS
         while time.monotonic() < deadline:
-            job = find_job(server, name)
-            if job is not None:
-                return job
+            with contextlib.suppress(EngineUnavailableError):  # busy starting
+                job = find_job(server, name)
+                if job is not None:
+                    return job
             time.sleep(0.2)
     finally:
         configure(home, server)
@@ -230,12 +241,13 @@ def _submit_from(spec: FleetSpec, home: Home, server: JobServer, name: str, chec
 def _wait_until_serving(spec: FleetSpec, home: Home, job: FlinkJob, seconds: float) -> ServingJob:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        now = refresh(job)
-        if now is None:
-            break
-        described = _describe(spec, home, now)
-        if described.generation is not None and tasks_running(now):
-            return described
+        with contextlib.suppress(EngineUnavailableError):  # busy starting
+            now = refresh(job)
+            if now is None:
+                break
+            described = _describe(spec, home, now)
+            if described.generation is not None and tasks_running(now):
+                return described
         time.sleep(0.2)
     raise EngineUnavailableError(
         f"job '{job.name}' was started but no process of it serves after {seconds:.0f} s; "
