@@ -102,3 +102,15 @@ def test_a_stopped_job_is_gone_and_starts_again_where_it_was(live):
     checkpoint = latest_checkpoint(shop.home.flink / "checkpoints", live.job.job_id)
     assert live.start().restored_from == str(checkpoint)
     shop.until(lambda: not shop.unanswered())
+
+
+def test_a_damaged_checkpoint_is_passed_over_and_nothing_is_lost(live):
+    shop = live.shop
+    shop.ask(2)
+    live.wait_for_checkpoints(2)
+    stop_serving(shop.spec, shop.home)
+    for metadata in (shop.home.flink / "checkpoints").glob("*/chk-*/_metadata"):
+        metadata.write_bytes(metadata.read_bytes()[:100])
+    shop.drop([shop.request()])
+    assert live.start().restored_from is None
+    shop.until(lambda: not shop.unanswered())

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import json
 import logging
-import os
-import shutil
 import signal
 import socket
 import threading
@@ -15,31 +11,24 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from modelfleet.engines.flink import FlinkJob, cancel_job, find_job, latest_checkpoint, refresh, tasks_running
-from modelfleet.engines.job_server import configure, find_job_server, running_job_server
-from modelfleet.engines.launch import run_job
-from modelfleet.engines.options import job_name, pipeline_options
+from modelfleet.engines.flink import FlinkJob, cancel_job, find_job, refresh, tasks_running
+from modelfleet.engines.job_server import find_job_server, running_job_server
+from modelfleet.engines.options import job_name
+from modelfleet.engines.submission import alive, read_record, submit, submitting, wait_for_orphans
 from modelfleet.errors import EngineUnavailableError, LedgerEmptyError, SpecError
 from modelfleet.releases.ledger import Ledger
-from modelfleet.serving.lease import Lease, LeaseFolder
+from modelfleet.serving.lease import LeaseFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from modelfleet.engines.job_server import JobServer
     from modelfleet.home import Home
     from modelfleet.spec.fleet import FleetSpec
 
 logger = logging.getLogger(__name__)
-
-KEPT_JOBS = 3
-"""Checkpoints of so many jobs of a fleet are kept, the newest ones."""
-
-APPEAR_SECONDS = 60.0
-ORPHAN_SECONDS = 15.0
 
 
 class ServingJob(BaseModel):
@@ -72,13 +61,6 @@ class ServingJob(BaseModel):
     already_running: bool = False
 
 
-class _Record(BaseModel):
-    """What is remembered of a fleet's jobs, newest first, so that the next one can go on where the last one was."""
-
-    jobs: tuple[str, ...] = ()
-    restored_from: str | None = None
-
-
 def start_serving(spec: FleetSpec, home: Home, *, wait_seconds: float = 120.0) -> ServingJob:
     """Start the streaming job of a fleet and wait until it serves; a running one is returned as it is.
 
@@ -102,12 +84,12 @@ def start_serving(spec: FleetSpec, home: Home, *, wait_seconds: float = 120.0) -
         raise SpecError("engine: 'dataflow' cannot be started from here yet; serve with engine 'local'")
     server = find_job_server(home)
     name = job_name(spec.fleet, "serve", home)
-    with _lock(home):
+    with submitting(home):
         job = find_job(server, name)
         if job is not None:
             return _describe(spec, home, job, already_running=True)
-        _wait_for_orphans(LeaseFolder(folders.leases))
-        job = _submit(spec, home, server, name)
+        wait_for_orphans(LeaseFolder(folders.leases))
+        job = submit(spec, home, server, name)
     return _wait_until_serving(spec, home, job, wait_seconds)
 
 
@@ -142,10 +124,10 @@ def stop_serving(spec: FleetSpec, home: Home, *, seconds: float = 30.0) -> bool:
     leases = LeaseFolder(home.fleet(spec.fleet).leases)
     deadline = time.monotonic() + seconds
     ours = [lease for lease in leases.all() if lease.job == job.name and lease.host == socket.gethostname()]
-    while any(_alive(lease) for lease in ours) and time.monotonic() < deadline:
+    while any(alive(lease) for lease in ours) and time.monotonic() < deadline:
         time.sleep(0.1)
     for lease in ours:
-        if not _alive(lease):
+        if not alive(lease):
             leases.remove(lease.process)
     return True
 
@@ -194,50 +176,6 @@ def _runs(server: JobServer, name: str) -> bool:
         return server.answers()
 
 
-def _submit(spec: FleetSpec, home: Home, server: JobServer, name: str) -> FlinkJob:
-    record = _read_record(home, spec.fleet)
-    checkpoints = home.flink / "checkpoints"
-    found = (latest_checkpoint(checkpoints, job_id) for job_id in record.jobs)
-    checkpoint = next((path for path in found if path is not None), None)
-    try:
-        job = _submit_from(spec, home, server, name, checkpoint)
-    except EngineUnavailableError as error:
-        if checkpoint is None or not server.answers():
-            raise
-        logger.warning("the job does not start from %s (%s); starting it with nothing", checkpoint, error)
-        checkpoint = None
-        job = _submit_from(spec, home, server, name, None)
-    jobs = (job.job_id, *record.jobs)
-    for old in jobs[KEPT_JOBS:]:
-        shutil.rmtree(checkpoints / old, ignore_errors=True)
-    restored = None if checkpoint is None else str(checkpoint)
-    _write_record(home, spec.fleet, _Record(jobs=jobs[:KEPT_JOBS], restored_from=restored))
-    return job
-
-
-def _submit_from(spec: FleetSpec, home: Home, server: JobServer, name: str, checkpoint: Path | None) -> FlinkJob:
-    document = home.flink / "serving" / f"{spec.fleet}.spec.json"
-    document.parent.mkdir(parents=True, exist_ok=True)
-    document.write_text(spec.model_dump_json(), encoding="utf-8")
-    configure(home, server, savepoint=checkpoint)
-    try:
-        arguments = [f"--fleet={spec.fleet}", f"--spec={document}", f"--home={home.root}"]
-        output = run_job("beam_jobs.serve", arguments, pipeline_options(spec, "serve", home))
-        submitted = json.loads(output.strip().splitlines()[-1])["job_id"]
-        logger.info("submitted %s", submitted)
-        deadline = time.monotonic() + APPEAR_SECONDS
-        while time.monotonic() < deadline:
-            with contextlib.suppress(EngineUnavailableError):  # busy starting
-                job = find_job(server, name)
-                if job is not None:
-                    return job
-            time.sleep(0.2)
-    finally:
-        configure(home, server)
-    log = home.logs / "job-server.log"
-    raise EngineUnavailableError(f"job '{name}' was submitted but Flink did not start it; the log is {log}")
-
-
 def _wait_until_serving(spec: FleetSpec, home: Home, job: FlinkJob, seconds: float) -> ServingJob:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -267,67 +205,9 @@ def _describe(spec: FleetSpec, home: Home, job: FlinkJob, *, already_running: bo
         started_at=job.started_at,
         generation=min((lease.serving for lease in ours if lease.serving is not None), default=None),
         processes=tuple(lease.process for lease in ours),
-        restored_from=_read_record(home, spec.fleet).restored_from,
+        restored_from=read_record(home, spec.fleet).restored_from,
         already_running=already_running,
     )
-
-
-def _wait_for_orphans(leases: LeaseFolder) -> None:
-    """Wait for the workers of a job whose engine was killed: they end as soon as they notice.
-
-    Raises:
-        EngineUnavailableError: One goes on; two jobs of a fleet would answer every request twice.
-    """
-    deadline = time.monotonic() + ORPHAN_SECONDS
-    while True:
-        host = socket.gethostname()
-        alive = [lease for lease in leases.live(datetime.now(UTC)) if lease.host == host and _alive(lease)]
-        if not alive:
-            return
-        if time.monotonic() > deadline:
-            raise EngineUnavailableError(
-                f"process {alive[0].pid} ({alive[0].process}) still serves '{alive[0].fleet}' for job "
-                f"'{alive[0].job}', which this job server does not run: stop that process, then start again"
-            )
-        time.sleep(0.2)
-
-
-def _alive(lease: Lease) -> bool:
-    try:
-        os.kill(lease.pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _record_path(home: Home, fleet: str) -> Path:
-    return home.flink / "serving" / f"{fleet}.json"
-
-
-def _read_record(home: Home, fleet: str) -> _Record:
-    try:
-        return _Record.model_validate_json(_record_path(home, fleet).read_bytes())
-    except (FileNotFoundError, ValidationError):
-        return _Record()
-
-
-def _write_record(home: Home, fleet: str, record: _Record) -> None:
-    path = _record_path(home, fleet)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(record.model_dump_json(indent=1), encoding="utf-8")
-    temporary.replace(path)
-
-
-@contextlib.contextmanager
-def _lock(home: Home) -> Iterator[None]:
-    """Let one submission at a time through, over all processes of this machine."""
-    path = home.flink / "serving.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 @contextlib.contextmanager
