@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from conftest import Command
+if TYPE_CHECKING:
+    from conftest import Command
 
 SMALL = "fleet: sales\nentity: store\ntask: regression\ndata:\n  source: sales.csv\n  target: demand\n"
 

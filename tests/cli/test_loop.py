@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
-from conftest import Command
+
+if TYPE_CHECKING:
+    from conftest import Command
 
 pytestmark = [pytest.mark.beam, pytest.mark.mlflow]
 
@@ -84,7 +87,7 @@ def test_a_better_family_then_back(modelfleet: Command, tmp_path: Path) -> None:
     spec.write_text(modelfleet("init", "--data", data, "--entity", "shop", "--target", "demand").out)
     assert modelfleet("run", spec).code == 0
 
-    better = modelfleet("run", spec, "--overrides", '{"model": {"family": "linear", "parameters": {}}}', "--json")
+    better = modelfleet("run", spec, "--overrides", '{"model": {"family": "linear", "parameters": null}}', "--json")
     assert better.code == 0, better.err
     assert better.json["gate"]["intent"] == "change"
     assert better.json["promote"]["generation"] == 2

@@ -26,7 +26,8 @@ def run_of(make_spec: MakeSpec, start_run: StartRun, text: str, **expectations: 
 
 
 def test_adult_quarantines_preschool_and_writes_the_pages(start_run: StartRun) -> None:
-    run = start_run(load_spec(REPOSITORY / "fleets/income.yaml"))
+    # a name whose end a date parser takes for a time zone that cannot be
+    run = start_run(load_spec(REPOSITORY / "fleets/income.yaml"), run_id="20261122T120102-9712")
     prepare_without_beam(run)
     result = validate(run)
     assert result.success

@@ -110,9 +110,14 @@ def _tool(command: str, name: str) -> Finding:
 def _home() -> Finding:
     root = Home.from_environment().root
     nearest = next(folder for folder in (root, *root.parents) if folder.exists())
-    if os.access(nearest, os.W_OK):
+    if nearest.is_dir() and os.access(nearest, os.W_OK):
         return Finding("home folder", "ok", str(root))
-    return Finding("home folder", "missing", f"{root} cannot be written", "set MODELFLEET_HOME to a folder of yours")
+    return Finding(
+        "home folder",
+        "missing",
+        f"{root} cannot be written, because of {nearest}",
+        "set MODELFLEET_HOME to a folder of yours",
+    )
 
 
 def _services() -> list[Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -108,9 +109,9 @@ class DataDocs:
                 result_format=detail,
             )
         )
-        outcome = checkpoint.run(
-            batch_parameters={"dataframe": _frame(table)}, run_id=gx.RunIdentifier(run_name=self._run_id)
-        )
+        # Without a time, Great Expectations reads one out of the name, and takes "20261122T120102-9712" for a zone
+        run_id = gx.RunIdentifier(run_name=self._run_id, run_time=datetime.now(UTC))
+        outcome = checkpoint.run(batch_parameters={"dataframe": _frame(table)}, run_id=run_id)
         (result,) = outcome.run_results.values()
         return _suite_result(name, result, label)
 
