@@ -26,7 +26,7 @@ class _NewestGeneration(beam.DoFn):
         self._ledger = Ledger(self._releases)
 
     def process(self, element: int) -> Iterator[int]:
-        newest = max(self._ledger.generations(), default=0)
+        newest = self._ledger.newest()
         self._ticks += 1
         if newest > self._newest or self._ticks % REPEAT_EVERY == 1:
             self._newest = max(newest, self._newest)

@@ -125,6 +125,20 @@ def test_a_retried_confirm_does_not_call_a_rollback_a_success(stage):
     assert stage.shop.ledger.latest().generation == 3
 
 
+def test_a_confirm_that_died_after_its_rollback_does_not_call_it_a_success(stage, monkeypatch):
+    stage.lease("p1", 1, [(2, "bad")])
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(stage.shop.registry, "reconcile", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        stage.confirm()
+    assert not stage.run.has("confirm")
+    stage.lease("p1", 3)
+    with pytest.raises(ModelfleetError, match=r"refuses generation 2: bad. Generation 3 serves the bundle of"):
+        stage.confirm()
+    assert stage.run.read("confirm")["outcome"] == "rolled_back"
+    assert stage.shop.registry.champion("sales") == "1"
+    assert stage.shop.ledger.latest().generation == 3
+
+
 def test_a_process_that_still_serves_the_old_one_at_the_timeout(stage):
     stage.lease("p1", 1)
     stage.lease("p2", 2)

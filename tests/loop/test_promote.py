@@ -7,6 +7,7 @@ import pytest
 from modelfleet.errors import RegistryUnavailableError, ReleaseConflictError
 from modelfleet.loop.promote import promote
 from modelfleet.loop.register import register
+from modelfleet.releases.ledger import Ledger
 from modelfleet.releases.promote import rollback
 
 
@@ -79,6 +80,24 @@ def test_of_two_runs_at_once_the_second_is_told(shop):
     promote(one, shop.registry)
     with pytest.raises(ReleaseConflictError, match=r"compared with nothing, but generation 1"):
         promote(two, shop.registry)
+
+
+def test_a_release_published_between_the_look_and_the_write(shop, monkeypatch):
+    promoted(shop, {"a": 1.0})
+    promoted(shop, {"a": 2.0})
+    late = registered(shop, {"a": 3.0})
+    latest = Ledger.latest
+
+    def somebody_is_quicker(ledger):
+        found = latest(ledger)
+        monkeypatch.setattr(Ledger, "latest", latest)
+        rollback(shop.ledger, actor="ann")
+        return found
+
+    monkeypatch.setattr(Ledger, "latest", somebody_is_quicker)
+    with pytest.raises(ReleaseConflictError, match="generation 2 was to be followed, but 3 is the newest"):
+        promote(late, shop.registry)
+    assert shop.ledger.latest().reason == "rollback"
 
 
 def test_the_registry_down_before_the_release(shop, monkeypatch):

@@ -31,13 +31,13 @@ def test_a_bundle_that_is_not_there_is_not_promoted(fleet):
 
 def test_a_release_that_points_at_nothing(fleet):
     release = promote(fleet.ledger, fleet.bundle("a"))
-    assert release.open_bundle().sha256 == release.bundle.sha256
+    assert release.bundle.open().sha256 == release.bundle.sha256
     other = release.model_copy(update={"bundle": BundleRef(uri=release.bundle.uri, sha256="0" * 64)})
     with pytest.raises(BundleError, match="expected 0000"):
-        other.open_bundle()
+        other.bundle.open()
     shutil.rmtree(release.bundle.uri)
     with pytest.raises(ReleaseError, match="the bundle is not there: roll back"):
-        fleet.ledger.latest().open_bundle()
+        fleet.ledger.latest().bundle.open()
 
 
 def test_going_back_is_a_new_generation(fleet):
@@ -97,3 +97,19 @@ def test_going_back_only_while_it_is_the_newest(fleet):
     with pytest.raises(ReleaseConflictError, match="generation 2 was to be followed, but 3 is the newest"):
         rollback(fleet.ledger, to=1, after=2)
     assert rollback(fleet.ledger, after=3).generation == 4
+
+
+def test_a_release_published_between_the_look_and_the_rollback(fleet, monkeypatch):
+    for name in "ab":
+        promote(fleet.ledger, fleet.bundle(name))
+    latest = type(fleet.ledger).latest
+
+    def somebody_is_quicker(ledger):
+        found = latest(ledger)
+        monkeypatch.undo()
+        promote(fleet.ledger, fleet.bundle("c"))
+        return found
+
+    monkeypatch.setattr(type(fleet.ledger), "latest", somebody_is_quicker)
+    with pytest.raises(ReleaseConflictError, match="generation 2 was to be followed, but 3 is the newest"):
+        rollback(fleet.ledger)

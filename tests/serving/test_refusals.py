@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -186,6 +187,25 @@ def test_what_cannot_be_read_for_a_moment_is_tried_again(shop: Any, resident: Ma
 
     monkeypatch.setattr("modelfleet.serving.resident.load_release", flaky)
     shop.release_of(add=1)
+    shop.until(lambda: fleet.generation == 2)
+    assert fleet.refused == ()
+
+
+def test_a_bundle_file_that_cannot_be_read_for_a_moment_is_read_again(
+    shop: Any, resident: Make, monkeypatch: Any
+) -> None:
+    shop.release_of()
+    fleet = resident(lease_seconds=0.01)
+    bundle = shop.bundle(add=1)
+    real, failures = Path.read_bytes, [OSError(5, "Input/output error")] * 2
+
+    def flaky(path: Path) -> bytes:
+        if path.is_relative_to(bundle.path) and failures:
+            raise failures.pop()
+        return real(path)
+
+    monkeypatch.setattr(Path, "read_bytes", flaky)
+    shop.release(bundle)
     shop.until(lambda: fleet.generation == 2)
     assert fleet.refused == ()
 

@@ -63,7 +63,7 @@ class Bundle:
         except OSError as error:
             raise BundleError(
                 f"{file}: cannot be read ({error.strerror}); {path} is no complete bundle: {NEXT}"
-            ) from None
+            ) from error
         found = hashlib.sha256(data).hexdigest()
         if sha256 is not None and found != sha256:
             raise BundleError(f"{file}: sha256 is {found}, expected {sha256}: the bundle was altered; {NEXT}")
@@ -189,7 +189,7 @@ def _read_checked(folder: Path, part: ShardFile | IndexFile) -> bytes:
     try:
         data = file.read_bytes()
     except OSError as error:
-        raise BundleError(f"{file}: cannot be read ({error.strerror}), expected {part.bytes} bytes; {NEXT}") from None
+        raise BundleError(f"{file}: cannot be read ({error.strerror}), expected {part.bytes} bytes; {NEXT}") from error
     if len(data) != part.bytes:
         raise BundleError(f"{file}: {len(data)} bytes, expected {part.bytes}: truncated or altered; {NEXT}")
     found = hashlib.sha256(data).hexdigest()

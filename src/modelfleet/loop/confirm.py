@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from modelfleet.errors import ModelfleetError, ReleaseConflictError, ReleaseError
 from modelfleet.loop.aliases import reconcile
@@ -83,13 +83,16 @@ def confirm(
     if run.has(CONFIRM) and (before := run.read(CONFIRM))["outcome"] == "rolled_back":
         raise ModelfleetError(before["reason"])  # a retried task must not look like a success
     ledger = Ledger(run.fleet_home.releases, run.fleet_home.leases)
-    watch = _Watch(run, ledger.get(generation), clock)
+    release = ledger.get(generation)
+    if (back := _own_rollback(ledger, generation)) is not None:  # by a try that died before it could say so
+        _end_rolled_back(run, ledger, release, back, registry, back.note, ())
+    watch = _Watch(run, release, clock)
     while (verdict := watch.look()) is None:
         wait(watch.pause)
     if isinstance(verdict, Confirmed):
         return _done(run, verdict)
     reason, leases = verdict
-    return _go_back(run, ledger, watch.release, registry, reason, leases)
+    _roll_back(run, ledger, release, registry, reason, leases)
 
 
 class _Watch:
@@ -138,9 +141,9 @@ class _Watch:
         return Confirmed(outcome, self.release.generation, _processes(live, self.release.generation), reason)
 
 
-def _go_back(
+def _roll_back(
     run: Run, ledger: Ledger, release: Release, registry: Registry | None, reason: str, leases: Sequence[Lease]
-) -> Confirmed:
+) -> NoReturn:
     if release.previous is None:
         raise ModelfleetError(
             f"{reason}. It is the first generation, so there is none to go back to; run the loop again"
@@ -154,6 +157,23 @@ def _go_back(
         ) from None
     except ReleaseError as error:
         raise ModelfleetError(f"{reason}. Going back failed: {error}") from error
+    _end_rolled_back(run, ledger, release, back, registry, reason, leases)
+
+
+def _own_rollback(ledger: Ledger, generation: int) -> Release | None:
+    found = (release for release in ledger.all() if release.previous == generation)
+    return next((release for release in found if (release.reason, release.actor) == ("rollback", CONFIRM)), None)
+
+
+def _end_rolled_back(
+    run: Run,
+    ledger: Ledger,
+    release: Release,
+    back: Release,
+    registry: Registry | None,
+    reason: str,
+    leases: Sequence[Lease],
+) -> NoReturn:
     sentence = (
         f"{reason}. Generation {back.generation} serves the bundle of generation {back.rolled_back_to} again; "
         "mend the cause, then run the loop again"

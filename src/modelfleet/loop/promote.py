@@ -55,8 +55,8 @@ def promote(run: Run, registry: Registry | None = None) -> Promoted:
     registry = registry or default_registry(run)
     release = _published(ledger, run.record.run_id)
     if release is None:
+        newest = ledger.newest()  # before the base is checked: what is published in between is then a conflict
         _check_base(ledger, run)
-        known = ledger.generations()
         release = publish(
             ledger,
             BundleRef(uri=registered["bundle"], sha256=registered["bundle_sha256"]),
@@ -66,7 +66,7 @@ def promote(run: Run, registry: Registry | None = None) -> Promoted:
             note=run.record.reason,
             run_id=run.record.run_id,
             floor=registry.floor(run.spec.fleet),
-            after=known[-1] if known else 0,
+            after=newest,
         )
     reconcile(run.spec.fleet, ledger, registry)
     if release is None:

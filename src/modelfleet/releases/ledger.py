@@ -56,6 +56,10 @@ class Ledger:
             return []
         return sorted(int(found[1]) for name in names if (found := NAME.fullmatch(name)))
 
+    def newest(self) -> int:
+        """Return the highest number of a release file, readable or not; 0 where there is none."""
+        return max(self.generations(), default=0)
+
     def latest(self) -> Release | None:
         """Return the newest release that can be read, or None where there is none.
 
@@ -128,8 +132,7 @@ class Ledger:
         Raises:
             ReleaseConflictError: Somebody else published in the meantime; nothing was written.
         """
-        known = self.generations()
-        newest = known[-1] if known else 0
+        newest = self.newest()
         if after is not None and after != newest:
             raise ReleaseConflictError(
                 f"{self.folder}: generation {after} was to be followed, but {newest} is the newest: "

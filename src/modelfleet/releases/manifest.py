@@ -79,12 +79,3 @@ class Release(BaseModel):
     rolled_back_to: int | None = None
     nonce: str
     created_at: AwareDatetime
-
-    def open_bundle(self, *, verify: bool = True) -> Bundle:
-        """Open the bundle that serves; see ``BundleRef.open``.
-
-        Raises:
-            ReleaseError: There is no such folder.
-            BundleError: The bundle is damaged, or is another one than the release named.
-        """
-        return self.bundle.open(verify=verify)

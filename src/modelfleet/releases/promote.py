@@ -78,6 +78,7 @@ def rollback(
         ReleaseError: There is no such generation, or its bundle does not open any more.
         ReleaseConflictError: Somebody else published in the meantime.
     """
+    newest = ledger.newest()  # before anything is decided on: what is published in between is then a conflict
     latest = ledger.latest()
     if latest is None:
         raise LedgerEmptyError(ledger.fleet)
@@ -95,7 +96,7 @@ def rollback(
         actor=actor,
         note=note,
         rolled_back_to=target.generation,
-        after=ledger.generations()[-1] if after is None else after,
+        after=newest if after is None else after,
     )
 
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelfleet.errors import LedgerEmptyError, ModelfleetError, ReleaseError
+from modelfleet.errors import BundleError, LedgerEmptyError, ModelfleetError, ReleaseError
 from modelfleet.releases.ledger import Ledger
 from modelfleet.serving.answer import Answer, DeadLetter
 from modelfleet.serving.lease import PERIODS, Lease, LeaseFolder, LeaseKeeper, Refusal, process_name
@@ -216,10 +216,9 @@ class ResidentFleet:
             loaded = load_release(release, fleet=self.fleet, reuse=self._serving)
         except Exception as error:  # whatever is wrong with a release, the last good one keeps answering
             reason = str(error) if isinstance(error, ModelfleetError) else f"{type(error).__name__}: {error}"
-            passing = isinstance(error, OSError) and not isinstance(error, FileNotFoundError)
             self._failed[generation] = reason
             self._attempts[generation] = self._attempts.get(generation, 0) + 1
-            if passing and self._attempts[generation] < IO_ATTEMPTS:
+            if _may_pass(error) and self._attempts[generation] < IO_ATTEMPTS:
                 logger.warning("generation %d could not be read and is tried again: %s", generation, reason)
                 return False
             self._refuse(generation, reason)
@@ -255,6 +254,12 @@ class ResidentFleet:
             renewed_at=now,
             expires_at=now + timedelta(seconds=PERIODS * self._lease_seconds),
         )
+
+
+def _may_pass(error: Exception) -> bool:
+    """Return whether it is the disk's or the network's fault, by the error itself or by what a BundleError came of."""
+    cause = error.__cause__ if isinstance(error, BundleError) else error
+    return isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError)
 
 
 @dataclass(frozen=True)
