@@ -122,15 +122,16 @@ def wait_for_orphans(leases: LeaseFolder) -> None:
         EngineUnavailableError: One goes on; two jobs of a fleet would answer every request twice.
     """
     deadline = time.monotonic() + ORPHAN_SECONDS
+    host = socket.gethostname()
     while True:
-        host = socket.gethostname()
-        alive = [lease for lease in leases.live(datetime.now(UTC)) if lease.host == host and alive(lease)]
-        if not alive:
+        orphans = [lease for lease in leases.live(datetime.now(UTC)) if lease.host == host and alive(lease)]
+        if not orphans:
             return
         if time.monotonic() > deadline:
+            orphan = orphans[0]
             raise EngineUnavailableError(
-                f"process {alive[0].pid} ({alive[0].process}) still serves '{alive[0].fleet}' for job "
-                f"'{alive[0].job}', which this job server does not run: stop that process, then start again"
+                f"process {orphan.pid} ({orphan.process}) still serves '{orphan.fleet}' for job '{orphan.job}', "
+                "which this job server does not run: stop that process, then start again"
             )
         time.sleep(0.2)
 
