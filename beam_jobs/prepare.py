@@ -7,10 +7,11 @@ import logging
 import sys
 from collections.abc import Sequence
 
+from beam_jobs.launcher import launch
 from modelfleet.data.plan import make_plan
 from modelfleet.data.prepared import clear_results, read_error
 from modelfleet.data.reading import pieces_of
-from modelfleet.errors import DataError, ModelfleetError
+from modelfleet.errors import DataError
 from modelfleet.loop.run import Run
 
 log = logging.getLogger("modelfleet.prepare")
@@ -66,16 +67,10 @@ def prepare(run: Run, options: Sequence[str]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the job; return the exit code of the error's type (2: the input is wrong)."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     parser = argparse.ArgumentParser(prog="python -m beam_jobs.prepare", description=__doc__)
     parser.add_argument("--run", required=True, help="Folder of the run.")
     known, options = parser.parse_known_args(arguments)
-    try:
-        prepare(Run.load(known.run), options)
-    except ModelfleetError as error:
-        log.error("%s", error)
-        return error.exit_code
-    return 0
+    return launch(lambda: prepare(Run.load(known.run), options))
 
 
 if __name__ == "__main__":

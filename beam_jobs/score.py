@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import re
 import shutil
 import sys
 from pathlib import Path
@@ -17,9 +16,10 @@ from pathlib import Path
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from beam_jobs.launcher import launch
 from beam_jobs.pipelines.score import ScoreConfig, build_score
 from modelfleet.data.reading import pieces_of
-from modelfleet.errors import DataError, LedgerEmptyError, ModelfleetError
+from modelfleet.errors import LedgerEmptyError
 from modelfleet.home import FleetHome
 from modelfleet.releases.ledger import Ledger
 from modelfleet.serving.loading import load_release
@@ -27,8 +27,6 @@ from modelfleet.serving.score_piece import files_to_score
 from modelfleet.spec.fleet import FleetSpec
 
 logger = logging.getLogger(__name__)
-
-_DATA_ERROR = re.compile(r"DataError: (.*?)(?: \[while running|$)", re.MULTILINE)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -40,20 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, required=True, help="a Parquet file")
     parser.add_argument("--generation", type=int, help="which release predicts; the newest if left out")
     known, rest = parser.parse_known_args(arguments)
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr)
-    logging.getLogger("apache_beam").setLevel(logging.WARNING)
-    try:
-        _score(known, rest)
-    except ModelfleetError as error:
-        logger.error("%s", error)
-        return error.exit_code
-    except RuntimeError as error:  # what Beam makes of an error in a worker
-        found = _DATA_ERROR.search(str(error))
-        if found is None:
-            raise
-        logger.error("%s", found[1])
-        return DataError.exit_code
-    return 0
+    return launch(lambda: _score(known, rest))
 
 
 def _score(known: argparse.Namespace, rest: list[str]) -> None:

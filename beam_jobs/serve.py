@@ -17,6 +17,7 @@ from pathlib import Path
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from beam_jobs.launcher import tell
 from beam_jobs.pipelines.serve import ServeConfig, build_serve
 from modelfleet.errors import LedgerEmptyError, ModelfleetError
 from modelfleet.home import Home
@@ -78,8 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
         name = options.get_all_options().get("job_name") or f"modelfleet-{known.fleet}"
         config = serve_config(spec, Home(known.home.absolute()), job=name)
     except ModelfleetError as error:
-        logger.error("%s", error)
-        return error.exit_code
+        return tell(error)
     for folder in (config.requests, config.answers, config.dead_letters):
         Path(folder).mkdir(parents=True, exist_ok=True)
     pipeline = beam.Pipeline(options=options)

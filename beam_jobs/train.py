@@ -19,8 +19,8 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import apache_beam as beam  # noqa: E402
 from apache_beam.options.pipeline_options import PipelineOptions  # noqa: E402
 
+from beam_jobs.launcher import launch  # noqa: E402
 from beam_jobs.pipelines.train import build_train  # noqa: E402
-from modelfleet.errors import ModelfleetError  # noqa: E402
 from modelfleet.training.job import TrainingJob  # noqa: E402
 
 logger = logging.getLogger(__name__)
@@ -41,6 +41,11 @@ def train(folder: Path, options: list[str]) -> None:
     (folder / "train.json").unlink(missing_ok=True)  # what it tells of is about to be replaced
     with beam.Pipeline(options=PipelineOptions(options, save_main_session=False)) as pipeline:
         build_train(pipeline, job)
+    report = job.run.read("train")
+    logger.info(
+        "%s models of %s entities trained and evaluated in %.1f s; %s could not be fitted, %s are quarantined",
+        report["models"], report["entities"], report["seconds"], len(report["failures"]), report["quarantined"],
+    )  # fmt: skip
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -48,19 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m beam_jobs.train", description=__doc__)
     parser.add_argument("--run", required=True, type=Path, help="the run's folder")
     known, rest = parser.parse_known_args(arguments)
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
-    logging.getLogger("apache_beam").setLevel(logging.WARNING)
-    try:
-        train(known.run, rest)
-    except ModelfleetError as error:
-        logger.error("%s", error)
-        return error.exit_code
-    report = TrainingJob.load(known.run).run.read("train")
-    logger.info(
-        "%s models of %s entities trained and evaluated in %.1f s; %s could not be fitted, %s are quarantined",
-        report["models"], report["entities"], report["seconds"], len(report["failures"]), report["quarantined"],
-    )  # fmt: skip
-    return 0
+    return launch(lambda: train(known.run, rest))
 
 
 if __name__ == "__main__":

@@ -6,12 +6,14 @@ The tree (the number is the exit code of the command line)::
     ├── InputError                     2  the user's input or configuration is wrong
     │   ├── SpecError                     a fleet spec: file, field, value, nearest valid one
     │   ├── DataError                     a data file or its contents
+    │   ├── StorageError                  a folder cannot be written, or the disk is full
     │   ├── LedgerEmptyError              something needs a release and there is none yet
     │   └── MissingExtraError             a library of an optional extra is not installed
     ├── GateRefusedError               3  the gate let nothing through
     ├── RetryableError                 4  an outside system failed and a retry may help
     │   ├── RegistryUnavailableError      MLflow does not answer
     │   ├── EngineUnavailableError        the job server, or the job, does not answer
+    │   ├── RunBusyError                  another process works on this run
     │   └── ReleaseConflictError          somebody else published this generation first
     ├── BundleError                    1  a bundle is truncated, tampered with or does not fit
     ├── ReleaseError                   1  a release manifest is unreadable or names nothing
@@ -22,6 +24,7 @@ Retryable is a type: ``except RetryableError`` is the whole retry policy.
 
 from __future__ import annotations
 
+import errno
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, ClassVar
 
@@ -47,6 +50,10 @@ class SpecError(InputError):
 
 class DataError(InputError):
     """A data file is missing, is not what it says, or holds nothing that can be used."""
+
+
+class StorageError(InputError):
+    """A file or folder cannot be read or written: no permission, no space, or a file where a folder should be."""
 
 
 class LedgerEmptyError(InputError):
@@ -86,6 +93,10 @@ class EngineUnavailableError(RetryableError):
     """The engine (job server, cluster, cloud) or the job on it does not answer."""
 
 
+class RunBusyError(RetryableError):
+    """Another process works on the same run just now."""
+
+
 class ReleaseConflictError(RetryableError):
     """Another promoter published this generation first; the ledger is unharmed."""
 
@@ -114,3 +125,41 @@ def nearest(wrong: str, valid: Iterable[str]) -> str:
     if close:
         return f"; did you mean '{close[0]}'?"
     return f"; valid are: {', '.join(names)}" if names else ""
+
+
+_STORAGE_ADVICE = {
+    errno.EACCES: "give this user access to it, or set MODELFLEET_HOME to a folder of yours",
+    errno.EPERM: "give this user access to it, or set MODELFLEET_HOME to a folder of yours",
+    errno.EROFS: "set MODELFLEET_HOME to a folder that can be written",
+    errno.ENOTDIR: "a file is where a folder should be: move it away, or set MODELFLEET_HOME to another folder",
+    errno.EISDIR: "a folder is where a file should be: move it away",
+    errno.ENOSPC: "free some space, then run the same again",
+    errno.EDQUOT: "free some space, then run the same again",
+}
+"""What to do about each way in which storage fails; any other ``OSError`` is a fault of the program."""
+
+
+def storage_error(error: OSError) -> StorageError | None:
+    """Return what the operating system's refusal means to the user; None where it is not about storage."""
+    if error.errno not in _STORAGE_ADVICE:
+        return None
+    where = f"{error.filename}: " if error.filename is not None else ""
+    return StorageError(f"{where}{error.strerror}; {_STORAGE_ADVICE[error.errno]}")
+
+
+def error_named(name: str, message: str) -> ModelfleetError | None:
+    """Return the error another process told of by its type's name, such as ``DataError``.
+
+    Args:
+        name: Name of a type in this module.
+        message: Its whole message.
+
+    Returns:
+        None where there is no such type.
+    """
+    kind = globals().get(name)
+    if not (isinstance(kind, type) and issubclass(kind, ModelfleetError)):
+        return None
+    error = kind.__new__(kind, message)  # past constructors that make the message themselves
+    error.args = (message,)
+    return error

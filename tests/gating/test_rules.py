@@ -269,6 +269,16 @@ def test_everything_unchanged_is_no_change_and_no_refusal(case: SimpleNamespace)
     assert found.reason == "no change: every candidate equals its champion"
 
 
+def test_who_failed_to_get_a_first_model_does_not_make_a_rerun_a_refusal(case: SimpleNamespace) -> None:
+    again = case.evaluated(unchanged=True)
+    unlucky = case.first("unlucky", diff_baseline_mean=0.02)
+    found = decide(case.table(again, unlucky), policy(), intent="refresh")
+    assert not found.refused and not found.changes
+    assert found.reason.startswith("no change: every candidate equals its champion (1 without a champion")
+    worse = case.evaluated("worse", diff_champion_mean=0.02)
+    assert decide(case.table(again, unlucky, worse), policy(), intent="refresh").refused
+
+
 def test_no_candidate_at_all_refuses_the_run(case: SimpleNamespace) -> None:
     found = decide(case.table(), policy(), intent="change", quarantined={"a": "bad"})
     assert found.refused and found.reason == "no candidate was trained"

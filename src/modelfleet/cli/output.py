@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import functools
 import json
+import logging
+import os
 import sys
+import warnings
 from collections.abc import Callable
-from typing import Annotated, Any, ParamSpec, TypeVar
+from typing import Annotated, Any, NoReturn, ParamSpec, TypeVar
 
 import typer
 from rich.console import Console
 
-from modelfleet.errors import ModelfleetError
+from modelfleet.errors import ModelfleetError, storage_error
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for machines.")]
 
-out = Console(highlight=False, soft_wrap=True)
-"""Results."""
+FILE_WIDTH = 160
+
+out = Console(
+    highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else FILE_WIDTH
+)
+"""Results; as wide as the terminal, and wide enough for every table in a file or a pipe."""
 
 progress = Console(stderr=True, highlight=False, soft_wrap=True)
 """Progress and errors; plain lines where it is not a terminal."""
@@ -30,17 +37,47 @@ def print_json(document: Any) -> None:
     sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n")
 
 
+class _Warnings(logging.Handler):
+    """Shows warnings of modelfleet between the lines of progress."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        progress.print(f"  {record.levelname.lower()}: {record.getMessage()}", markup=False)
+
+
+def show_own_warnings_only() -> None:
+    """Let modelfleet's warnings through to the terminal, and of the libraries below it nothing but errors.
+
+    A person can act on "column 'day' is ignored", not on what a database did to its tables.
+    """
+    own = logging.getLogger("modelfleet")
+    if not own.handlers:
+        own.addHandler(_Warnings(logging.WARNING))
+        own.propagate = False
+    logging.basicConfig(level=logging.ERROR, format="%(name)s: %(message)s")
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+
+
 def reports_errors(command: Callable[P, R]) -> Callable[P, R]:
     """Turn an error raised on purpose into its message and its exit code; other errors keep their traceback."""
 
     @functools.wraps(command)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        show_own_warnings_only()
         try:
             return command(*args, **kwargs)
         except ModelfleetError as error:
-            kind = type(error).__name__
-            progress.print(f"[bold red]{kind}[/]: ", end="")
-            progress.print(str(error), markup=False)
-            raise typer.Exit(error.exit_code) from error
+            _end(error)
+        except OSError as error:
+            storage = storage_error(error)
+            if storage is None:
+                raise
+            _end(storage)
 
     return wrapper
+
+
+def _end(error: ModelfleetError) -> NoReturn:
+    progress.print(f"[bold red]{type(error).__name__}[/]: ", end="")
+    progress.print(str(error), markup=False)
+    raise typer.Exit(error.exit_code) from error

@@ -10,11 +10,13 @@ from typing import Annotated, Any
 import typer
 
 from modelfleet.cli.output import JsonFlag, out, print_json, progress
-from modelfleet.errors import GateRefusedError, SpecError
+from modelfleet.errors import GateRefusedError, RetryableError, SpecError
 from modelfleet.home import Home
 from modelfleet.loop.run import Run
 from modelfleet.loop.whole import Step, StepReport, run_loop
 from modelfleet.spec.file import load_spec
+
+MOST_NOTES = 30
 
 
 def run(
@@ -55,8 +57,15 @@ def run(
             if not as_json:
                 text = "skipped: the gate refused the run" if report.skipped else summarise(report)
                 progress.print(f"  {report.name:<9} {report.seconds:6.1f} s  {text}", markup=False)
+                for note in notes(report):
+                    progress.print(f"            note: {note}", markup=False)
 
-        reports = run_loop(started_run, begin, end)
+        try:
+            reports = run_loop(started_run, begin, end)
+        except (RetryableError, KeyboardInterrupt):
+            run_again = f"modelfleet run {spec} --run-id {started_run.record.run_id}"
+            progress.print(f"what is done so far is kept; to go on from there: {run_again}", markup=False)
+            raise
     results = {report.name: report.result for report in reports}
     if as_json:
         print_json(
@@ -115,6 +124,26 @@ def summarise(report: StepReport) -> str:
         case _:
             text = str(result.get("reason") or result["outcome"])
     return text
+
+
+def notes(report: StepReport) -> list[str]:
+    """Return what a step left out of the models, one line each: nothing is dropped silently."""
+    result = report.result
+    if report.name == "prepare":
+        ignored = [f"column '{name}' is no feature: {reason}" for name, reason in result["columns_ignored"].items()]
+        capped = [
+            f"column '{name}' has {levels:,} levels: the rarer ones count as one (data.max_levels)"
+            for name, levels in result["levels_capped"].items()
+        ]
+        found = ignored + capped
+    elif report.name == "train":
+        found = [f"entity '{entity[:100]}' has no model: {reason}" for entity, reason in result["failures"].items()]
+        if result["pooled_failure"]:
+            found.append(f"there is no pooled model: {result['pooled_failure']}")
+    else:
+        return []
+    more = len(found) - MOST_NOTES
+    return [*found[:MOST_NOTES], f"and {more:,} more, in {report.name}.json"] if more > 0 else found
 
 
 def _print_decisions(run: Run) -> None:

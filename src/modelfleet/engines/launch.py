@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
+import importlib.util
 import logging
+import re
+import signal
 import subprocess
 import sys
 import threading
@@ -10,7 +14,7 @@ from collections import deque
 from typing import IO, TYPE_CHECKING
 
 from modelfleet.engines.options import command_line
-from modelfleet.errors import EngineUnavailableError, InputError, ModelfleetError
+from modelfleet.errors import EngineUnavailableError, InputError, MissingExtraError, ModelfleetError, error_named
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,6 +22,15 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LAST_LINES = 20
+"""So many lines of the log of a job that ended by an error nobody raised on purpose are told."""
+
+LONGEST_MESSAGE = 500
+"""Lines of the log in which the message of an error raised on purpose is looked for."""
+
+PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)
+
+_TOLD = re.compile(r"(?P<name>[A-Z]\w*Error): (?P<begin>.*)")
 
 
 def run_job(
@@ -36,14 +49,26 @@ def run_job(
         What it wrote to standard output.
 
     Raises:
-        InputError: It ended with 2: the input is wrong. The message has its last lines.
+        MissingExtraError: Beam is not installed.
+        InputError: It ended with 2: the input is wrong.
         EngineUnavailableError: It ended with 4, or was killed: a retry may help.
-        ModelfleetError: It ended otherwise.
+        ModelfleetError: It ended otherwise. Where the job told what it raised, the error has the same type and
+            message; else the message has the last lines of its log.
     """
+    if importlib.util.find_spec("apache_beam") is None:
+        raise MissingExtraError("apache_beam", "beam")
     command = [sys.executable, "-m", module, *arguments, *command_line(options or {})]
     logger.debug("starting %s", command)
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace")
-    last: deque[str] = deque(maxlen=LAST_LINES)
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        preexec_fn=_die_with_parent,  # noqa: PLW1509 - calls only a function already loaded
+    )
+    last: deque[str] = deque(maxlen=LONGEST_MESSAGE)
     assert process.stdout is not None and process.stderr is not None
     reader = threading.Thread(target=_pass_on, args=(process.stderr, module, last), daemon=True)
     reader.start()
@@ -59,12 +84,31 @@ def run_job(
     process.stderr.close()
     if code == 0:
         return output
-    message = f"`python -m {module}` ended with {code}; its last lines:\n" + "\n".join(last)
+    lines = list(last)
+    told = _told(lines, code)
+    if told is not None:
+        raise told
+    message = f"`python -m {module}` ended with {code}; its last lines:\n" + "\n".join(lines[-LAST_LINES:])
     if code == InputError.exit_code:
         raise InputError(message)
     if code == EngineUnavailableError.exit_code or code < 0:
         raise EngineUnavailableError(message)
     raise ModelfleetError(message)
+
+
+def _die_with_parent() -> None:
+    """Run in the child before its program: a job whose starter was killed must not write into a run begun again."""
+    _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _told(lines: Sequence[str], code: int) -> ModelfleetError | None:
+    """Return the error that a launcher's last lines tell of, as ``beam_jobs.launcher`` writes it."""
+    for i in reversed(range(len(lines))):
+        found = _TOLD.fullmatch(lines[i])
+        error = found and error_named(found["name"], "\n".join([found["begin"], *lines[i + 1 :]]))
+        if error is not None and error.exit_code == code:
+            return error
+    return None
 
 
 def _pass_on(stream: IO[str], module: str, last: deque[str]) -> None:

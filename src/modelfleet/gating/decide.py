@@ -71,7 +71,12 @@ def decide(
         decided.append(_unserved(entity, entity in champion, some_pooled, reason))
     absent = len(set(champion) - listed - set(held))
     decisions = Decisions(tuple(decided), pooled, intent=gate.intent_name(entities), absent=absent)
-    return apply_fleet_rule(decisions, policy, candidates=sum(row.has_candidate for row in entities))
+    return apply_fleet_rule(
+        decisions,
+        policy,
+        candidates=sum(row.has_candidate for row in entities),
+        contested=any(row.has_candidate and row.has_champion and not row.unchanged for row in rows),
+    )
 
 
 class _Gate:

@@ -12,12 +12,13 @@ if TYPE_CHECKING:
     from modelfleet.spec.gate import GatePolicy
 
 
-def apply_fleet_rule(decisions: Decisions, policy: GatePolicy, *, candidates: int) -> Decisions:
+def apply_fleet_rule(decisions: Decisions, policy: GatePolicy, *, candidates: int, contested: bool) -> Decisions:
     """Return the decisions with the run's own: refused or not, and why.
 
     - Fewer accepted entities than ``policy.smallest_accepted_share`` of those with a candidate: refused. An
       unchanged candidate counts as accepted.
-    - Nothing to promote because every candidate equals its champion: not refused; there is no change.
+    - Nothing to promote because every candidate equals its champion, where there is one: not refused; there is no
+      change. So a second run on the same data changes nothing, whoever failed to get a first model in the first.
     - Nothing to promote otherwise: refused.
 
     In a refused run no decision says ``promote``, so that none is acted on by mistake.
@@ -26,6 +27,7 @@ def apply_fleet_rule(decisions: Decisions, policy: GatePolicy, *, candidates: in
         decisions: As decided entity by entity.
         policy: The fleet's policy.
         candidates: Number of entities with a candidate.
+        contested: Whether any candidate, the pooled one included, differs from a champion it would replace.
     """
     accepted = len(decisions.accepted) + sum(d.unchanged for d in decisions.entities)
     share = accepted / candidates if candidates else 1.0
@@ -39,8 +41,10 @@ def apply_fleet_rule(decisions: Decisions, policy: GatePolicy, *, candidates: in
         return decisions
     every = [*decisions.entities, *([decisions.pooled] if decisions.pooled else [])]
     unchanged = sum(d.unchanged for d in every)
-    if unchanged and unchanged == candidates + (decisions.pooled is not None):
-        return replace(decisions, reason="no change: every candidate equals its champion")
+    if unchanged and not contested:
+        others = candidates + (decisions.pooled is not None) - unchanged
+        none_fit = f" ({others} without a champion did not prove fit to serve)" if others else ""
+        return replace(decisions, reason=f"no change: every candidate equals its champion{none_fit}")
     if not candidates and not decisions.pooled:
         return _refuse(decisions, "no candidate was trained")
     counts = Counter(str(d.outcome) for d in decisions.entities)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from modelfleet.errors import InputError, StepError
+from modelfleet.errors import InputError, RunBusyError, StepError
 from modelfleet.home import FleetHome, Home
 from modelfleet.spec.fleet import FleetSpec
 from modelfleet.spec.overrides import override
@@ -165,6 +167,22 @@ class Run:
         except (OSError, ValidationError) as error:
             raise StepError(f"{folder}: holds no run of the loop ({error}); begin one with `modelfleet run`") from error
         return cls(Home(folder.parents[3]), folder, record, spec)
+
+    @contextmanager
+    def exclusively(self) -> Iterator[None]:
+        """Keep other processes of this machine from working on the same run; a lock that dies with its holder.
+
+        Raises:
+            RunBusyError: One does.
+        """
+        with (self.folder / ".lock").open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RunBusyError(
+                    f"run {self.record.run_id}: another process works on it just now; wait for it, or begin a new run"
+                ) from None
+            yield
 
     @property
     def fleet_home(self) -> FleetHome:

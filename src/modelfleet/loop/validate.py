@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 SAMPLE_ROWS = 200_000
 """Most rows the expectations on rows look at; of more, every k-th one."""
+
+MOST_TOLD = 20
+"""So many quarantined entities are named in the log."""
 
 BETWEEN = "expect_column_values_to_be_between"
 KEPT = "nothing was trained and the champion keeps serving"
@@ -93,8 +97,10 @@ def validate(run: Run) -> ValidationResult:
         log.warning("expectations on rows looked at %s of %s rows", f"{len(table):,}", f"{total:,}")
     for failure in rows.failed:
         log.warning("%s expectation failed: %s", failure.severity, failure.sentence())
-    for entity, reason in quarantined.items():
+    for entity, reason in islice(quarantined.items(), MOST_TOLD):
         log.warning("quarantined: entity %r %s", entity[:100], reason)
+    if len(quarantined) > MOST_TOLD:
+        log.warning("and %s more, in quarantine.json", f"{len(quarantined) - MOST_TOLD:,}")
     _stop_if(run, result, critical, len(profile))
     return result
 

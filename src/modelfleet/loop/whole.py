@@ -108,7 +108,16 @@ def run_loop(run: Run, started: Callable[[Step], None], finished: Callable[[Step
 
     Returns:
         One report per step, in order.
+
+    Raises:
+        RunBusyError: Another process works on this run.
+        ModelfleetError: What the step raised that failed.
     """
+    with run.exclusively():
+        return _run_steps(run, started, finished)
+
+
+def _run_steps(run: Run, started: Callable[[Step], None], finished: Callable[[StepReport], None]) -> list[StepReport]:
     reports = []
     refused = False
     for step in STEPS:

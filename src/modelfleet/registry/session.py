@@ -18,8 +18,10 @@ SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
 }
-"""By default MLflow retries for minutes, and reports its use to its makers. What the environment sets is left alone."""
+"""By default MLflow retries for minutes, reports its use to its makers, and tells of every table that it creates and
+that there is no pip. What the environment sets is left alone."""
 
 FIRST_QUESTION = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
 """Whether it is there at all is asked without patience."""
