@@ -120,9 +120,15 @@ class AirflowClient:
         """Return the last lines of a task's log."""
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run}/taskInstances/{task_id}/logs/1"
         content = self._checked(self._http.get(path))["content"]
-        return "\n".join(str(line.get("event", line)) for line in content[-last:])
+        return "\n".join(_text(line) for line in content[-last:])
 
     def _checked(self, answer: httpx.Response) -> Any:
         if answer.is_error:
             raise AirflowError(f"{answer.request.method} {answer.request.url}: {answer.status_code} {answer.text}")
         return answer.json()
+
+
+def _text(line: Mapping[str, Any]) -> str:
+    """Return a log line with the messages of the errors it carries."""
+    errors = [f"{error['exc_type']}: {error['exc_value']}" for error in line.get("error_detail") or ()]
+    return "\n".join([str(line.get("event", line)), *errors])

@@ -61,7 +61,7 @@ class Story:
         try:
             self.retrain(
                 "better for some",
-                {"reason": "demo: another family", "overrides": _patch("better_for_some.json")},
+                {"reason": "demo: deeper trees", "overrides": _patch("better_for_some.json")},
             )
             self._wait_for_answers_of(self._newest_generation())
             self.retrain(

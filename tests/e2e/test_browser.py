@@ -64,20 +64,36 @@ def test_the_refused_run_is_green_with_its_promotion_skipped(page: Page, airflow
     keep(page, "airflow-run")
 
 
-def test_the_trigger_form_asks_for_the_parameters(page: Page, airflow: str) -> None:
+def test_the_trigger_form_asks_for_the_parameters_and_starts_a_run(page: Page, airflow: str, played: Played) -> None:
     page.goto(f"{airflow}/dags/income_retrain")
     page.get_by_role("button", name="Trigger").first.click()
-    for name in ("entities", "overrides", "reason", "engine", "force"):
-        expect(page.get_by_text(name, exact=False).first).to_be_visible(timeout=WAIT)
+    dialog = page.get_by_role("dialog")
+    for name in ("Entities", "Overrides", "Reason", "Engine", "Force"):
+        expect(dialog.get_by_text(name, exact=True).first).to_be_attached(timeout=WAIT)
     keep(page, "airflow-trigger")
-    page.keyboard.press("Escape")
+    dialog.get_by_role("button", name="Trigger").last.click()
+    expect(dialog).to_be_hidden(timeout=WAIT)  # nothing had to be filled in
+    run = played.airflow.latest_run("income_retrain")
+    assert run is not None
+    assert run != played.facts.runs[2].dag_run_id
+    ended = played.airflow.wait("income_retrain", run, lambda *_: None, 240)
+    assert ended.state == "success"
+    assert len(played.story.ledger.all()) == 3, "the same data makes the same models: nothing to release"
 
 
 def test_the_fleets_page_shows_what_serves(page: Page, airflow: str) -> None:
-    page.goto(f"{airflow}/modelfleet/")
-    expect(page.get_by_text("income").first).to_be_visible(timeout=WAIT)
-    expect(page.get_by_text("rollback").first).to_be_visible(timeout=WAIT)
+    page.goto(f"{airflow}/plugin/fleets")
+    inside = page.frame_locator("iframe")
+    expect(inside.get_by_text("income").first).to_be_visible(timeout=WAIT)
+    expect(inside.get_by_text("rollback").first).to_be_visible(timeout=WAIT)
     keep(page, "airflow-fleets")
+
+
+def without_assistant(page: Page) -> None:
+    """Close MLflow's chat panel, which opens by itself on the first visit."""
+    close = page.get_by_role("button", name="Close").first
+    if close.is_visible():
+        close.click()
 
 
 def test_mlflow_compares_the_runs(page: Page, played: Played) -> None:
@@ -90,6 +106,9 @@ def test_mlflow_compares_the_runs(page: Page, played: Played) -> None:
     chosen = ",".join(f'"{run}"' for run in runs)
     page.goto(f'{played.platform.mlflow_url}/#/compare-runs?runs=[{chosen}]&experiments=["{experiment.experiment_id}"]')
     expect(page.get_by_text("Comparing 3 Runs").first).to_be_visible(timeout=WAIT)
+    without_assistant(page)
+    metrics = page.get_by_text("Metrics", exact=True).last
+    metrics.scroll_into_view_if_needed()
     keep(page, "mlflow-compare")
 
 

@@ -28,7 +28,7 @@ def open_run(spec_path: str, *, params: Any = None, dag_run: Any = None) -> str:
     from modelfleet.spec.file import load_spec
 
     spec = load_spec(spec_path)
-    overrides = dict(params["overrides"])
+    overrides = dict(params["overrides"] or {})
     if params["engine"] != spec.engine:
         overrides.setdefault("engine", params["engine"])
     started_by = getattr(dag_run.run_type, "value", str(dag_run.run_type))

@@ -15,7 +15,8 @@ ENGINES: list[str] = list(get_args(FleetSpec.model_fields["engine"].annotation))
 
 
 def _reason() -> Param:
-    return Param("", type="string", title="Reason", description="Why; recorded with the run and in MLflow.")
+    # null is allowed where nothing need be said: the form takes an empty field of another type for a missing one
+    return Param(None, type=["null", "string"], title="Reason", description="Why; recorded with the run and in MLflow.")
 
 
 def retrain_params(fleet: Fleet) -> dict[str, Param]:
@@ -29,8 +30,8 @@ def retrain_params(fleet: Fleet) -> dict[str, Param]:
             description="Train only these, one per line. Empty means all; the champions of the others stay.",
         ),
         "overrides": Param(
-            {},
-            type="object",
+            None,
+            type=["null", "object"],
             title="Overrides",
             description='A JSON merge patch on the spec for this run only, such as {"model": {"family": "logistic"}}.',
         ),

@@ -34,7 +34,7 @@ def roll_back(spec_path: str, *, params: Any = None, dag_run: Any = None, outlet
 
     fleet = load_spec(spec_path).fleet
     actor = dag_run.triggering_user_name or "airflow"
-    release = go_back(Home.from_environment(), fleet, to=params["to"], actor=actor, note=params["reason"])
+    release = go_back(Home.from_environment(), fleet, to=params["to"], actor=actor, note=params["reason"] or "")
     logger.info("generation %s serves the bundle of generation %s again", release.generation, release.rolled_back_to)
     outlet_events[release_asset(fleet)].extra = {
         "generation": release.generation,

@@ -109,8 +109,9 @@ class DataDocs:
                 result_format=detail,
             )
         )
-        # Without a time, Great Expectations reads one out of the name, and takes "20261122T120102-9712" for a zone
-        run_id = gx.RunIdentifier(run_name=self._run_id, run_time=datetime.now(UTC))
+        # A word in front: Great Expectations tries to read a time out of the name, here and again when it makes the
+        # pages, and takes the end of "20261122T120102-9712" for a time zone
+        run_id = gx.RunIdentifier(run_name=f"run-{self._run_id}", run_time=datetime.now(UTC))
         outcome = checkpoint.run(batch_parameters={"dataframe": _frame(table)}, run_id=run_id)
         (result,) = outcome.run_results.values()
         return _suite_result(name, result, label)
