@@ -14,11 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modelfleet.bundles.format import folder_name
-from modelfleet.bundles.modelfile import write_shard, write_whole
+from modelfleet.bundles.modelfile import write_shard
 from modelfleet.bundles.reader import Bundle
 from modelfleet.bundles.writer import PLACE, BundleWriter
 from modelfleet.errors import BundleError
 from modelfleet.families.base import ENTITY
+from modelfleet.whole_file import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Collection

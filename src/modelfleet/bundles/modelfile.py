@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import uuid
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -16,6 +15,7 @@ from modelfleet.bundles.libraries import libraries_of
 from modelfleet.errors import BundleError
 from modelfleet.families.base import ENTITY
 from modelfleet.families.catalog import make_family
+from modelfleet.whole_file import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -98,17 +98,6 @@ def read_models(data: bytes, file: ShardFile, where: str) -> pa.Table:
         raise BundleError(f"{where}: holds {table.num_rows} models, bundle.json says {file.rows}")
     _check_columns(table, where)
     return table
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that it is seen whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _canonical(models: pa.Table, where: str) -> pa.Table:

@@ -21,10 +21,11 @@ from modelfleet.bundles.format import (
     ShardFile,
 )
 from modelfleet.bundles.libraries import WRITING, installed
-from modelfleet.bundles.modelfile import read_models, write_shard, write_whole
+from modelfleet.bundles.modelfile import read_models, write_shard
 from modelfleet.bundles.reader import Bundle
 from modelfleet.errors import BundleError
 from modelfleet.families.base import ENTITY
+from modelfleet.whole_file import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

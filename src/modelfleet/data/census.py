@@ -7,16 +7,15 @@ learn that one model for all has not.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import pyarrow as pa
 import typer
 
 from modelfleet.errors import InputError
+from modelfleet.whole_file import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -131,30 +130,21 @@ def write_census(path: str | Path, rows: int, entities: int, seed: int = 7, zipf
     if path.suffix not in {".parquet", ".csv"}:
         raise InputError(f"{path}: the name must end in .parquet or .csv, to say which to write")
     table = census_table(rows, entities, seed, zipf)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        temporary = Path(file.name)
-        try:
-            _write(table, file, path.suffix)
-            file.flush()
-            temporary.chmod(0o644)
-            os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+    with replacing(path) as temporary:
+        _write(table, temporary, path.suffix)
     return path
 
 
-def _write(table: pa.Table, file: Any, suffix: str) -> None:
+def _write(table: pa.Table, path: Path, suffix: str) -> None:
     if suffix == ".csv":
         from pyarrow import csv
 
         plain = [pa.field(f.name, pa.string() if pa.types.is_dictionary(f.type) else f.type) for f in table.schema]
-        csv.write_csv(table.cast(pa.schema(plain)), file)
+        csv.write_csv(table.cast(pa.schema(plain)), path)
     else:
         from pyarrow import parquet
 
-        parquet.write_table(table, file, row_group_size=131_072)
+        parquet.write_table(table, path, row_group_size=131_072)
 
 
 def _entities(random: np.random.Generator, rows: int, entities: int, zipf: float | None) -> NDArray[np.int32]:

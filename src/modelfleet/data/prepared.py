@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,6 +16,7 @@ from modelfleet.data.facts import Facts
 from modelfleet.data.plan import PreparePlan
 from modelfleet.data.profile import PROFILE
 from modelfleet.data.schema import Schema
+from modelfleet.whole_file import replacing, write_whole
 
 SHARDS, PROFILE_FILE, BAD_ROWS_FILE = "prepared", "profile.parquet", "bad_rows.parquet"
 SCHEMA_FILE, SUMMARY_FILE, ERROR_FILE = "schema.json", "prepare.json", "prepare.error.json"
@@ -66,17 +66,18 @@ def write_results(
         "split_identity": {"kind": plan.identity_kind, "columns": list(plan.identity)},
         "files": [file.path for file in plan.files],
     }
-    _write_table(folder / PROFILE_FILE, profile)
-    _write_table(folder / BAD_ROWS_FILE, bad_row_table(facts.bad))
-    _write_text(folder / SCHEMA_FILE, schema.model_dump_json(indent=2))
-    _write_text(folder / SUMMARY_FILE, json.dumps(summary, indent=2, ensure_ascii=False))
+    with replacing(folder / PROFILE_FILE) as temporary:
+        pq.write_table(profile, temporary)
+    _write_bad_rows(folder, facts)
+    write_whole(folder / SCHEMA_FILE, schema.model_dump_json(indent=2))
+    write_whole(folder / SUMMARY_FILE, json.dumps(summary, indent=2, ensure_ascii=False))
     return summary
 
 
 def write_error(folder: Path, message: str, facts: Facts) -> None:
     """Leave the reason why the data cannot be used, and the bad rows, for whoever started the job."""
-    _write_table(folder / BAD_ROWS_FILE, bad_row_table(facts.bad))
-    _write_text(folder / ERROR_FILE, json.dumps({"error": message}))
+    _write_bad_rows(folder, facts)
+    write_whole(folder / ERROR_FILE, json.dumps({"error": message}))
 
 
 def read_error(folder: Path) -> str | None:
@@ -87,13 +88,6 @@ def read_error(folder: Path) -> str | None:
         return None
 
 
-def _write_table(path: Path, table: pa.Table) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    pq.write_table(table, temporary)
-    os.replace(temporary, path)
-
-
-def _write_text(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+def _write_bad_rows(folder: Path, facts: Facts) -> None:
+    with replacing(folder / BAD_ROWS_FILE) as temporary:
+        pq.write_table(bad_row_table(facts.bad), temporary)

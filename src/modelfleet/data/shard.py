@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from modelfleet.data.profile import profile_of
 from modelfleet.data.schema import Schema
 from modelfleet.data.split import holdout_threshold, parts_of
 from modelfleet.spec.data import SplitSpec
+from modelfleet.whole_file import replacing
 
 
 def shard_file(number: int) -> str:
@@ -78,10 +78,8 @@ def entity_positions(bounds: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def write_shard(folder: Path, shard: int, prepared: pa.Table) -> None:
     """Write a shard's rows, whole or not at all; a second worker doing the same does no harm."""
-    path = folder / shard_file(shard)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{id(prepared)}")
-    pq.write_table(prepared, temporary, compression="lz4")
-    os.replace(temporary, path)
+    with replacing(folder / shard_file(shard)) as temporary:
+        pq.write_table(prepared, temporary, compression="lz4")
 
 
 def champion_thresholds(index: str | None, fingerprint: str) -> dict[str, float]:

@@ -18,6 +18,8 @@ from urllib.parse import quote
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
+from modelfleet.whole_file import write_whole
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -90,14 +92,7 @@ class LeaseFolder:
 
     def write(self, lease: Lease) -> None:
         """Write or renew a lease; a reader sees the old one or the new one, never a part."""
-        target = self._file(lease.process)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{uuid.uuid4().hex}.tmp")
-        try:
-            temporary.write_text(lease.model_dump_json(indent=1), encoding="utf-8")
-            os.replace(temporary, target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_whole(self._file(lease.process), lease.model_dump_json(indent=1))
 
     def remove(self, process: str) -> None:
         """Remove the lease of a process; none there is fine."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from modelfleet.data.text import as_text
 from modelfleet.errors import DataError, nearest
 from modelfleet.serving.score import prediction_schema, score_table
 from modelfleet.spec.data import ColumnRole
+from modelfleet.whole_file import replacing
 
 if TYPE_CHECKING:
     from modelfleet.data.files import DataFile
@@ -107,11 +107,12 @@ def score_piece(fleet: LoadedFleet, piece: Piece, data: DataSpec, folder: Path, 
         DataError: The file is truncated or damaged.
     """
     parts = [folder / f"{number:06d}-{kind}.parquet" for kind in ("predictions", "bad_rows")]
-    written = [path.with_suffix(".tmp") for path in parts]
     rows = rows_bad = 0
     with (
-        pq.ParquetWriter(written[0], output_schema(fleet, data)) as predictions,
-        pq.ParquetWriter(written[1], BAD_ROWS) as bad_rows,
+        replacing(parts[0]) as first,
+        replacing(parts[1]) as second,
+        pq.ParquetWriter(first, output_schema(fleet, data)) as predictions,
+        pq.ParquetWriter(second, BAD_ROWS) as bad_rows,
     ):
         for chunk in read_piece(piece, data):
             scored, bad = _score_chunk(fleet, chunk, data)
@@ -119,8 +120,6 @@ def score_piece(fleet: LoadedFleet, piece: Piece, data: DataSpec, folder: Path, 
             bad_rows.write_table(bad_row_table(bad))
             rows += len(scored)
             rows_bad += len(chunk.table) - len(scored) + chunk.rows_bad
-    for temporary, path in zip(written, parts, strict=True):
-        os.replace(temporary, path)
     return ScoredPiece(number, str(parts[0]), str(parts[1]), rows, rows_bad)
 
 
@@ -172,14 +171,8 @@ def _score_chunk(fleet: LoadedFleet, chunk: RawChunk, data: DataSpec) -> tuple[p
 
 
 def _concatenate(parts: list[str], output: Path) -> None:
-    output.parent.mkdir(parents=True, exist_ok=True)
-    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
-    try:
-        with pq.ParquetWriter(temporary, pq.read_schema(parts[0])) as writer:
-            for part in parts:
-                file = pq.ParquetFile(part)
-                for group in range(file.num_row_groups):
-                    writer.write_table(file.read_row_group(group))
-        os.replace(temporary, output)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(output) as temporary, pq.ParquetWriter(temporary, pq.read_schema(parts[0])) as writer:
+        for part in parts:
+            file = pq.ParquetFile(part)
+            for group in range(file.num_row_groups):
+                writer.write_table(file.read_row_group(group))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from modelfleet.evaluation.table import HoldoutShard, Standing, evaluate_shard
 from modelfleet.families.base import ENTITY
 from modelfleet.training.arrow import from_bytes, to_matrix
 from modelfleet.training.champion import Champion
+from modelfleet.whole_file import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +62,8 @@ def finish(
     if isinstance(pooled, tuple):
         writer.include_pooled(pooled[0], job.schema)
     bundle = writer.finish(_index_rows(job, evaluation))
-    _write_parquet(evaluation, job.run.folder / "evaluation.parquet")
+    with replacing(job.run.folder / "evaluation.parquet") as temporary:
+        pq.write_table(evaluation, temporary, compression="zstd")
     failures = {entity: reason for result in results for entity, reason in result.failures.items()}
     report = {
         "models": bundle.index.num_rows,
@@ -125,10 +126,3 @@ def _index_rows(job: TrainingJob, evaluation: pa.Table) -> pa.Table:
         "loss": own["candidate_loss"],
     }
     return pa.table(columns | {name: own[f"candidate_{name}"] for name in metric_names(job.schema.task)})
-
-
-def _write_parquet(table: pa.Table, path: os.PathLike[str]) -> None:
-    target = os.fspath(path)
-    temporary = f"{target}.{os.getpid()}.tmp"
-    pq.write_table(table, temporary, compression="zstd")
-    os.replace(temporary, target)
