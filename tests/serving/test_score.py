@@ -180,25 +180,27 @@ def test_a_file_without_header_may_lack_the_target(shop: Any, tmp_path: Path) ->
     ],
 )
 def test_a_file_that_cannot_be_scored_is_told(
-    shop: Any, tmp_path: Path, text: str, says: str, caplog: pytest.LogCaptureFixture
+    shop: Any, tmp_path: Path, text: str, says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shop.release_of()
     source = tmp_path / "rows.csv"
     source.write_text(text)
     assert run(shop, source, tmp_path / "scored.parquet") == 2
-    assert says in caplog.text
+    assert says in capsys.readouterr().err
     assert not (tmp_path / "scored.parquet").exists()
 
 
-def test_scoring_before_the_first_release_is_told(shop: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_scoring_before_the_first_release_is_told(
+    shop: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     write(table(), tmp_path / "rows.csv")
     assert run(shop, tmp_path / "rows.csv", tmp_path / "scored.parquet") == 2
-    assert "fleet 'sales' has no release yet" in caplog.text
+    assert "fleet 'sales' has no release yet" in capsys.readouterr().err
 
 
 @pytest.mark.beam
 def test_a_file_damaged_in_the_middle_is_told_and_nothing_is_left_half_written(
-    shop: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    shop: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shop.release_of()
     source = tmp_path / "rows.csv"
@@ -206,5 +208,5 @@ def test_a_file_damaged_in_the_middle_is_told_and_nothing_is_left_half_written(
     data = source.read_bytes()
     source.write_bytes(data[:5000] + b"\xff\xfe" + data[5000:])
     assert run(shop, source, tmp_path / "scored.parquet") == 2
-    assert "not UTF-8" in caplog.text
+    assert "not UTF-8" in capsys.readouterr().err
     assert not (tmp_path / "scored.parquet").exists()

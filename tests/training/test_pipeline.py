@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -230,11 +228,10 @@ def test_some_entities_only(make_spec, begin_run, train, publish, evaluation, re
     assert report(second)["pooled"] is False
 
 
-def test_an_unknown_entity_is_an_error(make_spec, begin_run, train, caplog):
+def test_an_unknown_entity_is_an_error(make_spec, begin_run, train, capsys):
     run = begin_run(make_spec(), {"alpha": 90, "beta": 90}, entities=["alpa"])
-    with caplog.at_level(logging.ERROR):
-        assert train(run) == 2
-    assert "has no entity 'alpa'; did you mean 'alpha'?" in caplog.text
+    assert train(run) == 2
+    assert "has no entity 'alpa'; did you mean 'alpha'?" in capsys.readouterr().err
 
 
 def test_everything_quarantined_leaves_an_empty_candidate(make_spec, begin_run, train, report):
@@ -259,36 +256,33 @@ def test_the_sample_of_the_pooled_model_is_bounded_and_stable(make_spec, begin_r
     ("lost", "step"),
     [("schema.json", "prepare"), ("prepare.json", "prepare"), ("quarantine.json", "validate"), ("prepared", "prepare")],
 )
-def test_a_step_that_has_not_run_is_named(make_spec, begin_run, train, caplog, lost, step):
+def test_a_step_that_has_not_run_is_named(make_spec, begin_run, train, capsys, lost, step):
     run = begin_run(make_spec(), {"a": 60})
     if lost == "prepared":
         for path in run.prepared.glob("*"):
             path.unlink()
     else:
         (run.folder / lost).unlink()
-    with caplog.at_level(logging.ERROR):
-        assert train(run) == 1
-    assert f"run the step '{step}' first" in caplog.text
+    assert train(run) == 1
+    assert f"run the step '{step}' first" in capsys.readouterr().err
     assert not (run.folder / "train.json").exists()
 
 
-def test_an_altered_champion_stops_the_step(make_spec, begin_run, train, publish, caplog):
+def test_an_altered_champion_stops_the_step(make_spec, begin_run, train, publish, capsys):
     first = begin_run(make_spec(), SIZES, run_id="first")
     assert train(first) == 0
     publish(first)
     (first.candidate / "bundle.json").write_text("{}")
-    with caplog.at_level(logging.ERROR):
-        assert train(begin_run(make_spec(), SIZES, run_id="second")) == 1
-    assert "altered" in caplog.text
+    assert train(begin_run(make_spec(), SIZES, run_id="second")) == 1
+    assert "altered" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("engine", ["local", "flink"])
 @pytest.mark.parametrize("which", [0, 1, 2])
-def test_a_damaged_shard_is_named(make_spec, begin_run, train, caplog, engine, which):
+def test_a_damaged_shard_is_named(make_spec, begin_run, train, capsys, engine, which):
     run = begin_run(make_spec(engine=engine), {"a": 60, "b": 60, "c": 60})
     path = sorted(run.prepared.glob("*.parquet"))[which]
     path.write_bytes(path.read_bytes()[:-20])
-    with caplog.at_level(logging.ERROR):
-        assert train(run) == 2
-    assert f"{path.name}: not a readable prepared shard" in caplog.text
+    assert train(run) == 2
+    assert f"{path.name}: not a readable prepared shard" in capsys.readouterr().err
     assert not (run.folder / "train.json").exists()
