@@ -12,7 +12,7 @@ from modelfleet.data.plan import make_plan
 from modelfleet.data.prepared import clear_results, read_error
 from modelfleet.data.reading import pieces_of
 from modelfleet.errors import DataError
-from modelfleet.loop.run import Run
+from modelfleet.run import Run
 
 log = logging.getLogger("modelfleet.prepare")
 

@@ -28,7 +28,7 @@ from beam_jobs.prepare import prepare  # noqa: E402
 from beam_jobs.train import train  # noqa: E402
 from benchmarks import naive  # noqa: E402
 from modelfleet.home import Home  # noqa: E402
-from modelfleet.loop.run import Run  # noqa: E402
+from modelfleet.run import Run  # noqa: E402
 from modelfleet.spec.file import load_spec  # noqa: E402
 
 RUNNER = ["--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner", "--direct_num_workers=1"]

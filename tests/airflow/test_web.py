@@ -47,7 +47,7 @@ def home(airflow_home: Path) -> Home:
 def run(airflow_home: Path, home: Home) -> Any:
     """A finished run of the fleet 'shops' whose texts try to be HTML."""
     from modelfleet.gating.decision import Decisions, EntityDecision, Outcome
-    from modelfleet.loop.run import Run
+    from modelfleet.run import Run
     from modelfleet.spec.file import load_spec
 
     spec = load_spec(airflow_home / "fleets" / "shops.yaml")

@@ -18,7 +18,7 @@ from modelfleet.data.reading import pieces_of, read_piece
 from modelfleet.data.resolve import resolve_schema
 from modelfleet.data.shard import assemble_shard, champion_thresholds, write_shard
 from modelfleet.home import Home
-from modelfleet.loop.run import Run
+from modelfleet.run import Run
 from modelfleet.spec import FleetSpec, parse_spec
 
 REPOSITORY = Path(__file__).parents[2]

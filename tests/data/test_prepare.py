@@ -15,7 +15,7 @@ import pytest
 
 from modelfleet.data.plan import make_plan
 from modelfleet.errors import DataError, SpecError
-from modelfleet.loop.run import Run
+from modelfleet.run import Run
 from modelfleet.spec import FleetSpec, load_spec
 
 from .conftest import (

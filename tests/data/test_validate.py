@@ -10,8 +10,8 @@ import pytest
 
 from modelfleet.errors import DataError, SpecError, StepError
 from modelfleet.loop import validate as validate_step
-from modelfleet.loop.run import Run
 from modelfleet.loop.validate import validate
+from modelfleet.run import Run
 from modelfleet.spec import load_spec
 
 from .conftest import REPOSITORY, MakeSpec, StartRun, csv_text, prepare_without_beam, two_entities

@@ -18,10 +18,10 @@ from modelfleet.errors import StepError
 from modelfleet.gating.decision import Decisions, Outcome
 from modelfleet.home import Home
 from modelfleet.loop.gate import gate, intents
-from modelfleet.loop.run import Run
 from modelfleet.releases.ledger import Ledger
 from modelfleet.releases.manifest import BundleRef
 from modelfleet.releases.promote import promote
+from modelfleet.run import Run
 from modelfleet.spec.data import ColumnType
 from modelfleet.spec.fleet import FleetSpec, Task
 

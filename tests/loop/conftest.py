@@ -9,9 +9,9 @@ import pytest
 from modelfleet.families import catalog
 from modelfleet.gating.decision import Decisions, EntityDecision, Outcome
 from modelfleet.home import Home
-from modelfleet.loop.run import Run
 from modelfleet.registry.memory import MemoryRegistry
 from modelfleet.releases.ledger import Ledger
+from modelfleet.run import Run
 from modelfleet.serving.lease import LeaseFolder
 from modelfleet.spec.file import parse_spec
 from tests.bundles import constant_family

@@ -8,10 +8,10 @@ from modelfleet.bundles.reader import Bundle
 from modelfleet.errors import BundleError, RegistryUnavailableError, StepError
 from modelfleet.loop.promote import promote
 from modelfleet.loop.register import register
-from modelfleet.loop.run import Run
+from modelfleet.loop.run_report import fleet_loss
 from modelfleet.registry.mlflow import MlflowRegistry
-from modelfleet.registry.report import fleet_loss
 from modelfleet.releases.promote import rollback
+from modelfleet.run import Run
 from modelfleet.spec.file import parse_spec
 
 

@@ -10,9 +10,9 @@ import pytest
 from modelfleet.bundles.reader import Bundle
 from modelfleet.data.schema import Feature, Schema
 from modelfleet.home import Home
-from modelfleet.loop.run import Run
 from modelfleet.releases.ledger import Ledger
 from modelfleet.releases.manifest import BundleRef
+from modelfleet.run import Run
 from modelfleet.spec.file import parse_spec
 
 IN_PROCESS = ["--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner", "--direct_num_workers=1"]

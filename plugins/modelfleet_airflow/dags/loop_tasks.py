@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 def open_run(spec_path: str, *, params: Any = None, dag_run: Any = None) -> str:
     """Begin the run with the Params of the trigger form and return its folder."""
     from modelfleet.home import Home
-    from modelfleet.loop.run import Run
+    from modelfleet.run import Run
     from modelfleet.spec.file import load_spec
 
     spec = load_spec(spec_path)
@@ -52,8 +52,8 @@ def open_run(spec_path: str, *, params: Any = None, dag_run: Any = None) -> str:
 @retried_only_if_it_may_help()
 def validate(run_folder: str) -> None:
     """Check the prepared data and quarantine bad entities."""
-    from modelfleet.loop.run import Run
     from modelfleet.loop.validate import validate as step
+    from modelfleet.run import Run
 
     run = Run.load(run_folder)
     step(run)
@@ -66,7 +66,7 @@ def validate(run_folder: str) -> None:
 def gate(run_folder: str) -> None:
     """Decide for every entity whether its candidate replaces its champion."""
     from modelfleet.loop.gate import gate as step
-    from modelfleet.loop.run import Run
+    from modelfleet.run import Run
 
     run = Run.load(run_folder)
     step(run)
@@ -82,7 +82,7 @@ def gate(run_folder: str) -> None:
 def register(run_folder: str) -> None:
     """Log the run to MLflow, with a model version if the gate let something through."""
     from modelfleet.loop.register import register as step
-    from modelfleet.loop.run import Run
+    from modelfleet.run import Run
 
     run = Run.load(run_folder)
     step(run)
@@ -95,7 +95,7 @@ def register(run_folder: str) -> None:
 def promote(run_folder: str, *, outlet_events: Any = None) -> None:
     """Publish the next release; skipped, and with it what follows, where there is nothing to publish."""
     from modelfleet.loop.promote import promote as step
-    from modelfleet.loop.run import Run
+    from modelfleet.run import Run
 
     run = Run.load(run_folder)
     result = step(run)
@@ -115,7 +115,7 @@ def promote(run_folder: str, *, outlet_events: Any = None) -> None:
 def confirm(run_folder: str) -> None:
     """Wait until the streaming job serves the release; one that it refuses is rolled back, and the task fails."""
     from modelfleet.loop.confirm import confirm as step
-    from modelfleet.loop.run import Run
+    from modelfleet.run import Run
 
     result = step(Run.load(run_folder))
     logger.info("%s: %s", result.outcome, result.reason)
@@ -125,7 +125,7 @@ def confirm(run_folder: str) -> None:
 @retried_only_if_it_may_help()
 def report(run_folder: str) -> None:
     """Write what the run did into the task's log; runs also where promote and confirm were skipped."""
-    from modelfleet.loop.run import Run
+    from modelfleet.run import Run
     from modelfleet_airflow.dags.report import run_report
 
     for line in run_report(Run.load(run_folder)):

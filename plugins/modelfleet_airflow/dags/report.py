@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from modelfleet.loop.run import Run
+    from modelfleet.run import Run
 
 
 def run_report(run: Run) -> list[str]:

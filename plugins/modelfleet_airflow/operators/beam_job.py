@@ -65,7 +65,7 @@ class BeamJobOperator(BaseOperator):
         """
         from modelfleet.engines.options import pipeline_options
         from modelfleet.home import Home
-        from modelfleet.loop.run import Run
+        from modelfleet.run import Run
         from modelfleet.spec.file import load_spec
 
         if self.run_folder is not None:

@@ -14,8 +14,8 @@ from modelfleet_airflow.dags.loop_tasks import run_folder_name
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from modelfleet.loop.run import Run
     from modelfleet.releases.manifest import Release
+    from modelfleet.run import Run
     from modelfleet.serving.status import FleetStatus
 
 RELEASES_SHOWN = 20
@@ -81,7 +81,7 @@ def run_page(dag_id: str, run_id: str) -> RunPage | None:
         dag_id: Any text; only ``<fleet>_retrain`` of a known fleet names a folder.
         run_id: Any text; it becomes a folder's name in the same safe way as when the run began.
     """
-    from modelfleet.loop.run import Run
+    from modelfleet.run import Run
 
     fleets, _ = read_fleets(fleets_folder(_a_dag_file()))
     fleet = next((fleet.name for fleet in fleets if dag_id == f"{fleet.name}_retrain"), None)

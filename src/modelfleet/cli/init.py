@@ -12,7 +12,7 @@ import typer
 from modelfleet.cli.output import JsonFlag, print_json, progress
 from modelfleet.errors import InputError
 from modelfleet.spec.fleet import Task
-from modelfleet.spec.starter import Starter, starter_spec
+from modelfleet.starter.spec import Starter, starter_spec
 
 
 def init(

@@ -12,8 +12,8 @@ import typer
 from modelfleet.cli.output import JsonFlag, out, print_json, progress
 from modelfleet.errors import GateRefusedError, RetryableError, SpecError
 from modelfleet.home import Home
-from modelfleet.loop.run import Run
 from modelfleet.loop.whole import Step, StepReport, run_loop
+from modelfleet.run import Run
 from modelfleet.spec.file import load_spec
 
 MOST_NOTES = 30

@@ -17,9 +17,9 @@ from modelfleet.releases.promote import rollback
 from modelfleet.serving.lease import LeaseFolder
 
 if TYPE_CHECKING:
-    from modelfleet.loop.run import Run
     from modelfleet.registry.base import Registry
     from modelfleet.releases.manifest import Release
+    from modelfleet.run import Run
     from modelfleet.serving.lease import Lease
 
 logger = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from modelfleet.bundles.format import ShardFile
     from modelfleet.bundles.reader import Bundle
     from modelfleet.gating.decision import Decisions
-    from modelfleet.loop.run import Run
+    from modelfleet.run import Run
 
 
 def gate(run: Run) -> Decisions:

@@ -13,9 +13,9 @@ from modelfleet.releases.manifest import BundleRef
 from modelfleet.releases.promote import promote as publish
 
 if TYPE_CHECKING:
-    from modelfleet.loop.run import Run
     from modelfleet.registry.base import Registry
     from modelfleet.releases.manifest import Release
+    from modelfleet.run import Run
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ from modelfleet.bundles.reader import Bundle
 from modelfleet.errors import StepError
 from modelfleet.gating.decision import Decisions
 from modelfleet.loop.aliases import reconcile
-from modelfleet.registry.report import run_report
+from modelfleet.loop.run_report import run_report
 from modelfleet.releases.ledger import Ledger
 
 if TYPE_CHECKING:
-    from modelfleet.loop.run import Run
     from modelfleet.registry.base import Registry
+    from modelfleet.run import Run
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from modelfleet.data.validation import DataDocs, FailedExpectation, SuiteResult
 from modelfleet.errors import DataError, StepError
 
 if TYPE_CHECKING:
-    from modelfleet.loop.run import Run
+    from modelfleet.run import Run
 
 SAMPLE_ROWS = 200_000
 """Most rows the expectations on rows look at; of more, every k-th one."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from modelfleet.loop.run import Run
+from modelfleet.run import Run
 
 
 @dataclass(frozen=True)

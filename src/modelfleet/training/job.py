@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from modelfleet.bundles.reader import Bundle
 from modelfleet.errors import DataError, InputError, StepError, nearest
 from modelfleet.families.catalog import make_family
-from modelfleet.loop.run import Run
+from modelfleet.run import Run
 from modelfleet.training.prepared import shard_number
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from modelfleet.registry.base import DatasetRef, RunReport
 
 if TYPE_CHECKING:
     from modelfleet.gating.decision import Decisions
-    from modelfleet.loop.run import Run
+    from modelfleet.run import Run
 
 QUANTILES = (0.1, 0.5, 0.9)
 COUNTS = ("entities", "promoted", "kept", "pooled", "retired", "undecidable", "unchanged", "forced", "absent")

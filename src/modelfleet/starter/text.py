@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from modelfleet.spec.data import Column, ColumnRole, DataSpec
 from modelfleet.spec.expectations import ExpectationsSpec
 from modelfleet.spec.fleet import Task
-from modelfleet.spec.scalar import comment, key, scalar
+from modelfleet.starter.scalar import comment, key, scalar
 
 if TYPE_CHECKING:
     from modelfleet.data.inference import InferredColumn

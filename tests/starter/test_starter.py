@@ -17,8 +17,8 @@ from modelfleet.data.census import census_table, write_census
 from modelfleet.data.sizes import entity_sizes
 from modelfleet.errors import DataError, InputError, SpecError
 from modelfleet.spec import ColumnRole, ColumnType, DataSpec, FleetSpec, Task, load_spec
-from modelfleet.spec.scalar import comment, key, scalar
-from modelfleet.spec.starter import Starter, starter_spec
+from modelfleet.starter.scalar import comment, key, scalar
+from modelfleet.starter.spec import Starter, starter_spec
 
 ROWS = 600
 ROLES = {"row_id", "group", "ignore", "feature", "entity", "target"}

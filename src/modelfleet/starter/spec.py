@@ -15,7 +15,7 @@ from modelfleet.spec.data import ColumnRole, ColumnType, DataSpec
 from modelfleet.spec.expectations import EntityExpectations, ExpectationsSpec
 from modelfleet.spec.file import parse_yaml
 from modelfleet.spec.fleet import FleetSpec, Task
-from modelfleet.spec.starter_text import starter_text
+from modelfleet.starter.text import starter_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
