@@ -12,6 +12,7 @@ from modelfleet.data.plan import make_plan
 from modelfleet.data.prepared import clear_results, read_error
 from modelfleet.data.reading import pieces_of
 from modelfleet.errors import DataError
+from modelfleet.families.catalog import make_family
 from modelfleet.run import Run
 
 log = logging.getLogger("modelfleet.prepare")
@@ -26,7 +27,7 @@ def prepare(run: Run, options: Sequence[str]) -> None:
 
     Raises:
         DataError: A data file is missing, is not what it says, or holds nothing that can be used.
-        SpecError: The spec names columns that the data does not have.
+        SpecError: The spec names columns that the data does not have, or no family, or parameters it does not take.
     """
     if run.has("prepare"):
         log.info("run %s is prepared already", run.record.run_id)
@@ -37,6 +38,8 @@ def prepare(run: Run, options: Sequence[str]) -> None:
         entities=run.entities,
         champion_index=None if champion is None else str(champion.path / champion.manifest.index.path),
     )
+    # What the step 'train' would refuse is refused before anybody waits for it
+    make_family(run.spec.model.family, plan.outline(), run.spec.model.parameters, run.spec.model.seed)
     pieces = [piece for file in plan.files for piece in pieces_of(file)]
     if not pieces:
         raise DataError(f"{run.spec.data.source}: holds no rows")

@@ -14,7 +14,7 @@ from typing import Annotated, Any, NoReturn, ParamSpec, TypeVar
 import typer
 from rich.console import Console
 
-from modelfleet.errors import ModelfleetError, storage_error
+from modelfleet.errors import GateRefusedError, ModelfleetError, storage_error
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for machines.")]
 
@@ -33,7 +33,7 @@ R = TypeVar("R")
 
 
 def print_json(document: Any) -> None:
-    """Write a document to stdout as JSON."""
+    """Write a document to stdout as JSON; at most one per command."""
     sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n")
 
 
@@ -52,6 +52,7 @@ def show_own_warnings_only() -> None:
     own = logging.getLogger("modelfleet")
     if not own.handlers:
         own.addHandler(_Warnings(logging.WARNING))
+        own.setLevel(logging.WARNING)
         own.propagate = False
     logging.basicConfig(level=logging.ERROR, format="%(name)s: %(message)s")
     if not sys.warnoptions:
@@ -59,25 +60,33 @@ def show_own_warnings_only() -> None:
 
 
 def reports_errors(command: Callable[P, R]) -> Callable[P, R]:
-    """Turn an error raised on purpose into its message and its exit code; other errors keep their traceback."""
+    """Turn an error raised on purpose into its message and its exit code; other errors keep their traceback.
+
+    With ``--json`` the error stands on stdout too, as ``{"error": {"type", "message", "exit_code"}}``, unless the
+    gate refused the run: what it decided is the command's result, and printed as such.
+    """
 
     @functools.wraps(command)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         show_own_warnings_only()
         try:
             return command(*args, **kwargs)
+        except GateRefusedError as error:  # the result is out
+            _end(error, as_json=False)
         except ModelfleetError as error:
-            _end(error)
+            _end(error, as_json=bool(kwargs.get("as_json")))
         except OSError as error:
             storage = storage_error(error)
             if storage is None:
                 raise
-            _end(storage)
+            _end(storage, as_json=bool(kwargs.get("as_json")))
 
     return wrapper
 
 
-def _end(error: ModelfleetError) -> NoReturn:
+def _end(error: ModelfleetError, *, as_json: bool) -> NoReturn:
+    if as_json:
+        print_json({"error": {"type": type(error).__name__, "message": str(error), "exit_code": error.exit_code}})
     progress.print(f"[bold red]{type(error).__name__}[/]: ", end="")
     progress.print(str(error), markup=False)
     raise typer.Exit(error.exit_code) from error

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from modelfleet.data.inference import infer_columns, infer_missing, read_sample
 from modelfleet.data.reading import check_files, column_names
+from modelfleet.data.schema import Feature, Schema
 from modelfleet.data.split import split_fingerprint
 from modelfleet.data.typed import ARROW_TYPES
 from modelfleet.errors import SpecError, nearest
 from modelfleet.spec.data import Column, ColumnRole, ColumnType
+from modelfleet.spec.fleet import Task
 
 if TYPE_CHECKING:
     from modelfleet.data.files import DataFile
@@ -69,6 +71,24 @@ class PreparePlan:
     def max_levels(self, name: str) -> int:
         """Return how many levels a category keeps."""
         return self.columns[name].max_levels or self.spec.data.max_levels
+
+    def outline(self) -> Schema:
+        """Return the schema as far as it is known before any row is read: no levels, and classes called 0 and 1.
+
+        Enough to see whether a family takes its parameters.
+        """
+        kinds = {name: self.columns[name].type for name in self.features}
+        return Schema(
+            entity=self.spec.entity,
+            target=self.spec.data.target,
+            task=self.spec.task,
+            classes=() if self.spec.task is Task.REGRESSION else ("0", "1"),
+            features=tuple(
+                Feature(name=name, type=kind, levels=() if kind is ColumnType.CATEGORY else None)
+                for name, kind in kinds.items()
+            ),
+            missing=self.missing,
+        )
 
 
 def make_plan(
