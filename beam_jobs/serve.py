@@ -51,6 +51,7 @@ def serve_config(spec: FleetSpec, home: Home, *, job: str) -> ServeConfig:
             leases=str(folders.leases),
             job=job,
             lease_seconds=serving.lease_seconds,
+            poll_seconds=serving.poll_seconds,
         ),
         launch=launch.generation,
         requests=serving.requests or str(folders.requests),

@@ -71,8 +71,9 @@ def test_the_trigger_form_asks_for_the_parameters_and_starts_a_run(page: Page, a
     for name in ("Entities", "Overrides", "Reason", "Engine", "Force"):
         expect(dialog.get_by_text(name, exact=True).first).to_be_attached(timeout=WAIT)
     keep(page, "airflow-trigger")
-    dialog.get_by_role("button", name="Trigger").last.click()
-    expect(dialog).to_be_hidden(timeout=WAIT)  # nothing had to be filled in
+    expect(dialog.get_by_text("{}", exact=True)).to_be_visible(timeout=WAIT)  # the editor has loaded
+    dialog.get_by_role("button", name="Trigger").last.click()  # nothing has to be filled in
+    page.wait_for_url("**/runs/manual__*", timeout=WAIT)
     run = played.airflow.latest_run("income_retrain")
     assert run is not None
     assert run != played.facts.runs[2].dag_run_id

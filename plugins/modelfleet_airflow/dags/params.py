@@ -33,7 +33,8 @@ def retrain_params(fleet: Fleet) -> dict[str, Param]:
             None,
             type=["null", "object"],
             title="Overrides",
-            description='A JSON merge patch on the spec for this run only, such as {"model": {"family": "logistic"}}.',
+            description="A JSON merge patch on the spec for this run only, such as "
+            '{"model": {"parameters": {"max_depth": 6}}}.',
         ),
         "reason": _reason(),
         "engine": Param(
@@ -71,7 +72,7 @@ def score_params() -> dict[str, Param]:
     """Return the Params of a batch-score DAG."""
     return {
         "input": Param(
-            type="string", minLength=1, title="Input", description="File with the rows to score, CSV or Parquet."
+            type="string", minLength=1, title="Input", description="File with the rows to score: CSV, JSONL or Parquet."
         ),
         "output": Param(
             type="string", minLength=1, title="Output", description="Parquet file to write; appears when it is whole."

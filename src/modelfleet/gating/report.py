@@ -47,23 +47,26 @@ def decision_lines(decisions: Decisions, limit: int = 50) -> list[str]:
 
 def decision_table(decisions: Decisions, limit: int = 50) -> Table:
     """Return the decisions as a table for a terminal, promotions first; arguments as ``decision_lines``."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
     shown, left = _chosen(decisions, limit)
     caption = f"{left:,} more in decisions.parquet" if left else None
-    table = Table(title=headline(decisions), caption=caption, title_justify="left")
-    table.add_column("entity")
-    table.add_column("decision")
-    for column in ("candidate", "reference", "difference", "p", "q", "rows"):
-        table.add_column(column, justify="right")
+    table = Table(title=headline(decisions), caption=caption, title_justify="left", box=SIMPLE_HEAD, padding=0)
+    # Made to fit 80 columns; an entity's name gives way last of all but is bounded, since some are long
+    table.add_column("entity", no_wrap=True, max_width=24)
+    table.add_column("decision", no_wrap=True)
+    for column in ("loss", "against", "difference", "p", "q", "rows"):
+        table.add_column(column, justify="right", no_wrap=True)
     for d in shown:
         outcome = f"{d.outcome} (forced)" if d.forced else str(d.outcome)
         # Text, not markup: an entity's name is data and may hold brackets
         table.add_row(
             Text("pooled model" if d.kind == "pooled" else d.entity),
             Text(outcome, style=_STYLE[d.outcome]),
-            *(_cell(value) for value in (d.candidate_loss, d.reference_loss, d.difference, d.p_value, d.q_value)),
+            *(_loss(value) for value in (d.candidate_loss, d.reference_loss, d.difference)),
+            *(_probability(value) for value in (d.p_value, d.q_value)),
             f"{d.rows_independent:,}",
         )
     return table
@@ -75,5 +78,11 @@ def _chosen(decisions: Decisions, limit: int) -> tuple[list[EntityDecision], int
     return every[:limit], max(len(every) - limit, 0)
 
 
-def _cell(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
+def _loss(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}"
+
+
+def _probability(value: float | None) -> str:
+    if value is None:
+        return ""
+    return "<.001" if value < 0.001 else f"{value:.3f}".lstrip("0")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-IO_ATTEMPTS = 3
+IO_ATTEMPTS = 10
 """A release whose files cannot be read for a reason that may pass is tried this often before it is refused."""
 
 
@@ -48,7 +48,9 @@ class ResidentFleet:
         fleet: The fleet's name.
         process: This process's name; None makes one up.
         job: The streaming job it belongs to.
-        lease_seconds: How often the lease is renewed and the ledger is looked at without a notice.
+        lease_seconds: How often the lease is renewed.
+        poll_seconds: How often the ledger is looked at without a notice: a process that gets no requests hears of a
+            release only so.
         clock: Returns the time, with a time zone.
     """
 
@@ -61,6 +63,7 @@ class ResidentFleet:
         process: str | None = None,
         job: str = "",
         lease_seconds: float = 10.0,
+        poll_seconds: float = 0.5,
         clock: Callable[[], datetime] = _utc_now,
     ) -> None:
         self.fleet = fleet
@@ -69,6 +72,7 @@ class ResidentFleet:
         self._leases = leases
         self._job = job
         self._lease_seconds = lease_seconds
+        self._poll_seconds = poll_seconds
         self._clock = clock
         self._serving: LoadedFleet | None = None
         self._serving_since: datetime | None = None
@@ -178,7 +182,7 @@ class ResidentFleet:
 
     def _load_until_closed(self) -> None:
         while not self._closed:
-            self._wake.wait(self._lease_seconds)
+            self._wake.wait(self._poll_seconds)
             self._wake.clear()
             if self._closed:
                 return
@@ -272,6 +276,7 @@ class ResidentConfig:
         leases: Folder of the leases.
         job: The streaming job.
         lease_seconds: The lease's period.
+        poll_seconds: How often the ledger is looked at without a notice.
     """
 
     fleet: str
@@ -279,6 +284,7 @@ class ResidentConfig:
     leases: str
     job: str = ""
     lease_seconds: float = 10.0
+    poll_seconds: float = 0.5
 
 
 _residents: dict[tuple[int, ResidentConfig], ResidentFleet] = {}
@@ -302,6 +308,7 @@ def get_resident(config: ResidentConfig) -> ResidentFleet:
                 fleet=config.fleet,
                 job=config.job,
                 lease_seconds=config.lease_seconds,
+                poll_seconds=config.poll_seconds,
             )
             resident.start()
             _residents[key] = resident

@@ -24,7 +24,7 @@ def override(spec: FleetSpec, patch: Mapping[str, Any]) -> FleetSpec:
 
     Args:
         spec: The fleet's spec.
-        patch: Such as ``{"model": {"family": "logistic"}}``; an empty one returns an equal spec.
+        patch: Such as ``{"split": {"holdout": 0.3}}``; an empty one returns an equal spec.
 
     Raises:
         SpecError: The patch is not a mapping, changes what fleet this is or names a relative path, or the result
