@@ -158,10 +158,14 @@ def test_a_damaged_source_stops_the_merge(constant, tmp_path):
     assert list((tmp_path / "bundles").iterdir()) == []
 
 
-def test_a_damaged_earlier_copy_is_not_reused(constant, tmp_path):
-    candidate = constant.write_bundle(tmp_path / "new", {0: {"a": 2.0}})
-    arguments = {"champion": None, "candidate": candidate, "accepted": ["a"], "run_id": "r"}
+def test_a_merged_bundle_that_was_damaged_since_is_made_again(constant, tmp_path):
+    candidate = write(constant, tmp_path / "new", {"a": (0, 1), "b": (1, 2)}, None)
+    arguments = dict(champion=None, candidate=candidate, accepted={"a", "b"}, run_id="merge")
     merged = merge(tmp_path / "bundles", **arguments)
-    (merged.path / merged.manifest.files[0].path).write_bytes(b"")
-    with pytest.raises(BundleError, match="0 bytes, expected"):
-        merge(tmp_path / "bundles", **arguments)
+    (merged.path / "index.parquet").write_bytes(b"PAR1")
+    with pytest.raises(BundleError, match="truncated or altered"):
+        Bundle.open(merged.path, sha256=merged.sha256)
+    again = merge(tmp_path / "bundles", **arguments)
+    assert (again.path, again.sha256) == (merged.path, merged.sha256)
+    assert Bundle.open(again.path, sha256=again.sha256).entities == {"a", "b"}
+    assert [path.name for path in (tmp_path / "bundles").iterdir()] == [again.path.name]

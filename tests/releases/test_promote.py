@@ -36,7 +36,7 @@ def test_a_release_that_points_at_nothing(fleet):
     with pytest.raises(BundleError, match="expected 0000"):
         other.bundle.open()
     shutil.rmtree(release.bundle.uri)
-    with pytest.raises(ReleaseError, match="the bundle is not there: roll back"):
+    with pytest.raises(ReleaseError, match="the bundle is not there; put it back"):
         fleet.ledger.latest().bundle.open()
 
 

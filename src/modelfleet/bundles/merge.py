@@ -91,9 +91,21 @@ def merge(
         except OSError:
             if not target.is_dir():
                 raise
+            _mend(target, merged.sha256, temporary)
         return Bundle.open(target, sha256=merged.sha256)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _mend(target: Path, sha256: str, temporary: Path) -> None:
+    """Replace a bundle that was damaged after it was written by the same one, just made again."""
+    try:
+        Bundle.open(target, sha256=sha256)
+    except BundleError:
+        aside = target.with_name(f".{uuid.uuid4().hex}.damaged")
+        target.rename(aside)
+        temporary.rename(target)
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _check_request(

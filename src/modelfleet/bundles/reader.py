@@ -22,7 +22,7 @@ from modelfleet.families.base import ENTITY
 if TYPE_CHECKING:
     from modelfleet.data.schema import Schema
 
-NEXT = "roll back to another release, or retrain"
+NEXT = "go back to another release (`modelfleet rollback`), or train anew"
 
 
 @dataclass(frozen=True, eq=False)

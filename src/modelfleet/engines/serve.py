@@ -17,7 +17,7 @@ from modelfleet.engines.flink import FlinkJob, cancel_job, find_job, refresh, ta
 from modelfleet.engines.job_server import find_job_server, running_job_server
 from modelfleet.engines.options import job_name
 from modelfleet.engines.submission import alive, read_record, submit, submitting, wait_for_orphans
-from modelfleet.errors import EngineUnavailableError, LedgerEmptyError, SpecError
+from modelfleet.errors import BundleError, EngineUnavailableError, LedgerEmptyError, ReleaseError, SpecError
 from modelfleet.releases.ledger import Ledger
 from modelfleet.serving.lease import LeaseFolder
 
@@ -74,12 +74,12 @@ def start_serving(spec: FleetSpec, home: Home, *, wait_seconds: float = 120.0) -
 
     Raises:
         LedgerEmptyError: The fleet has no release yet.
+        ReleaseError: It has, and none of them can be loaded.
         EngineUnavailableError: No job server answers, or the job does not come up.
         SpecError: The engine cannot serve.
     """
     folders = home.fleet(spec.fleet)
-    if Ledger(folders.releases).latest() is None:
-        raise LedgerEmptyError(spec.fleet)
+    _check_can_serve(spec, home)
     if spec.engine == "dataflow":
         raise SpecError("engine: 'dataflow' cannot be started from here yet; serve with engine 'local'")
     server = find_job_server(home)
@@ -145,10 +145,10 @@ def serve(spec: FleetSpec, home: Home, *, started: Callable[[ServingJob], None] 
 
     Raises:
         LedgerEmptyError: The fleet has no release yet.
+        ReleaseError: It has, and none of them can be loaded.
         EngineUnavailableError: The job server or the job does not come up, or the job ends by itself.
     """
-    if Ledger(home.fleet(spec.fleet).releases).latest() is None:
-        raise LedgerEmptyError(spec.fleet)
+    _check_can_serve(spec, home)
     try:
         find_job_server(home)
     except EngineUnavailableError as error:
@@ -167,6 +167,25 @@ def serve(spec: FleetSpec, home: Home, *, started: Callable[[ServingJob], None] 
             stop_serving(spec, home)
             return job
     raise EngineUnavailableError(f"job '{job.name}' has ended by itself; the log is {home.logs / 'job-server.log'}")
+
+
+def _check_can_serve(spec: FleetSpec, home: Home) -> None:
+    """Refuse now what every process of the job would refuse again and again: a fleet of which no release is whole."""
+    ledger = Ledger(home.fleet(spec.fleet).releases)
+    damaged = ledger.problems()
+    for release in reversed(ledger.all()):
+        try:
+            release.bundle.open()
+        except (BundleError, ReleaseError) as error:
+            damaged.append(f"generation {release.generation}: {error}")
+        else:
+            return
+    if not damaged:
+        raise LedgerEmptyError(spec.fleet)
+    raise ReleaseError(
+        f"fleet '{spec.fleet}': not one release can be loaded: {'; '.join(damaged)}; "
+        "train anew: `modelfleet run --force`"
+    )
 
 
 def _runs(server: JobServer, name: str) -> bool:

@@ -41,7 +41,7 @@ class BundleRef(BaseModel):
         from modelfleet.bundles.reader import Bundle
 
         if not Path(self.uri).is_dir():
-            raise ReleaseError(f"{self.uri}: the bundle is not there: roll back to another generation, or run the loop")
+            raise ReleaseError(f"{self.uri}: the bundle is not there; put it back, or go back to another generation")
         return Bundle.open(self.uri, sha256=self.sha256, verify=verify)
 
 

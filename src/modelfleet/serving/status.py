@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from modelfleet.errors import BundleError, ReleaseError
 from modelfleet.releases.ledger import Ledger
 from modelfleet.serving.lease import LeaseFolder, Refusal
 
@@ -51,7 +52,8 @@ class FleetStatus(BaseModel):
         reason: Why it was released: ``promote``, ``rollback`` or ``pin``; None before the first.
         released_at: When; None before the first.
         rolled_back_to: The generation whose bundle serves again, after a rollback; else None.
-        problems: One sentence for each release file that cannot be read.
+        problems: One sentence for each release file that cannot be read, and for the newest release's bundle where it
+            cannot be loaded.
         processes: Every process whose lease has not expired, ordered by name.
     """
 
@@ -125,9 +127,19 @@ def fleet_status(home: Home, fleet: str, *, now: datetime | None = None) -> Flee
         reason=None if release is None else str(release.reason),
         released_at=None if release is None else release.created_at,
         rolled_back_to=None if release is None else release.rolled_back_to,
-        problems=tuple(ledger.problems()),
+        problems=(*ledger.problems(), *_damage(release)),
         processes=processes,
     )
+
+
+def _damage(release: Release | None) -> list[str]:
+    if release is None:
+        return []
+    try:
+        release.bundle.open()
+    except (BundleError, ReleaseError) as error:
+        return [f"generation {release.generation}: {error}"]
+    return []
 
 
 def fleet_history(home: Home, fleet: str) -> list[Release]:
