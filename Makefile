@@ -25,7 +25,7 @@ check: setup-test ## Format, lint, types, the import rule, spelling
 	@infra/local/check.sh
 
 test: check ## Every check and every test, the end-to-end one included
-	@$(PYTHON) -m pytest
+	@infra/local/test.sh
 
 screenshots: setup-test ## Play the demo and renew the pictures of the README
 	@MODELFLEET_SCREENSHOTS=docs/images $(PYTHON) -m pytest tests/e2e/test_browser.py
