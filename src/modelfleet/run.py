@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
+import logging
 import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,21 +16,30 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from modelfleet.errors import InputError, RunBusyError, StepError
+from modelfleet.errors import BundleError, InputError, ReleaseError, RunBusyError, StepError
 from modelfleet.home import FleetHome, Home
 from modelfleet.spec.fleet import FleetSpec
 from modelfleet.spec.overrides import override
+from modelfleet.whole_file import replacing, write_whole
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from modelfleet.bundles.reader import Bundle
     from modelfleet.data.schema import Schema
+    from modelfleet.releases.manifest import Release
+
+logger = logging.getLogger(__name__)
 
 STEP_OF = {
     "schema": "prepare",
+    "profile": "prepare",
     "prepare": "prepare",
     "quarantine": "validate",
     "validation": "validate",
+    "evaluation": "train",
     "train": "train",
+    "decisions": "gate",
     "gate": "gate",
     "register": "register",
     "promote": "promote",
@@ -46,6 +55,8 @@ class ChampionRef(BaseModel):
         generation: The release that named it.
         bundle: Its folder.
         sha256: Its hash.
+        damaged: Why it cannot be compared with anything; a run by force goes on as if there were none. Empty where
+            it is whole.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,6 +64,7 @@ class ChampionRef(BaseModel):
     generation: int
     bundle: str
     sha256: str
+    damaged: str = ""
 
 
 class RunRecord(BaseModel):
@@ -122,6 +134,7 @@ class Run:
         Raises:
             SpecError: The overrides do not make a valid spec.
             InputError: ``entities`` is empty.
+            BundleError: The champion is damaged, and this is no run by force of the whole fleet.
         """
         from modelfleet.releases.ledger import Ledger
 
@@ -145,12 +158,11 @@ class Run:
             force=force,
             actor=actor,
             started_at=datetime.now(UTC),
-            champion=release
-            and ChampionRef(generation=release.generation, bundle=release.bundle.uri, sha256=release.bundle.sha256),
+            champion=release and _champion_ref(release, replaceable=force and chosen is None),
         )
         folder.mkdir(parents=True, exist_ok=True)
-        _replace(folder / "spec.json", effective.model_dump_json(indent=2))
-        _replace(folder / "run.json", record.model_dump_json(indent=2))
+        write_whole(folder / "spec.json", effective.model_dump_json(indent=2))
+        write_whole(folder / "run.json", record.model_dump_json(indent=2))
         return cls(home, folder, record, effective)
 
     @classmethod
@@ -215,7 +227,7 @@ class Run:
         return Schema.model_validate(self.read("schema"))
 
     def champion(self) -> Bundle | None:
-        """Return the bundle that served when the run began, or None before the first release."""
+        """Return the bundle that served when the run began, or None where there was none to compare with."""
         return self._champion
 
     @cached_property
@@ -223,7 +235,7 @@ class Run:
         from modelfleet.bundles.reader import Bundle
 
         champion = self.record.champion
-        return None if champion is None else Bundle.open(champion.bundle, sha256=champion.sha256)
+        return None if champion is None or champion.damaged else Bundle.open(champion.bundle, sha256=champion.sha256)
 
     def has(self, name: str) -> bool:
         """Return whether a step has left this result."""
@@ -242,8 +254,7 @@ class Run:
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            first = f"run the step '{STEP_OF.get(name, name)}' first"
-            raise StepError(f"run {self.record.run_id}: {path.name} is not there: {first}") from None
+            raise self._not_there(path) from None
         except ValueError as error:
             raise StepError(f"run {self.record.run_id}: {path.name} is not valid JSON: {error}") from error
         if not isinstance(document, dict):
@@ -253,7 +264,56 @@ class Run:
 
     def write(self, name: str, result: Mapping[str, Any]) -> None:
         """Write a step's result, whole or not at all; it is the last thing a step does."""
-        _replace(self.folder / f"{name}.json", json.dumps(dict(result), indent=2, ensure_ascii=False, default=str))
+        write_whole(self.folder / f"{name}.json", json.dumps(dict(result), indent=2, ensure_ascii=False, default=str))
+
+    def table(self, name: str) -> pa.Table:
+        """Return a table that a step has left.
+
+        Args:
+            name: ``profile``, ``evaluation`` or ``decisions``.
+
+        Raises:
+            StepError: The step has not run.
+        """
+        import pyarrow.parquet as pq
+
+        path = self.folder / f"{name}.parquet"
+        if not path.exists():
+            raise self._not_there(path)
+        return pq.read_table(path, use_threads=False)
+
+    def write_table(self, name: str, table: pa.Table) -> None:
+        """Write a table for the steps that follow, whole or not at all."""
+        import pyarrow.parquet as pq
+
+        with replacing(self.folder / f"{name}.parquet") as temporary:
+            pq.write_table(table, temporary, compression="zstd")
+
+    def _not_there(self, path: Path) -> StepError:
+        first = f"run the step '{STEP_OF.get(path.stem, path.stem)}' first"
+        return StepError(f"run {self.record.run_id}: {path.name} is not there: {first}")
+
+
+def _champion_ref(release: Release, *, replaceable: bool) -> ChampionRef:
+    """Return what a release serves, after checking every byte of it: better now than after an hour's training.
+
+    Args:
+        release: The newest one.
+        replaceable: Whether the run may go on where it is damaged.
+    """
+    ref = release.bundle
+    damaged = ""
+    try:
+        ref.open()
+    except (BundleError, ReleaseError) as error:
+        damaged = f"generation {release.generation}, which serves now, is damaged: {error}"
+        if not replaceable:
+            raise BundleError(
+                f"{damaged}. Go back to an older one (`modelfleet rollback`), or train the whole fleet anew without "
+                "comparing it with this one (`modelfleet run --force`)"
+            ) from error
+        logger.warning("%s; this run is not compared with it", damaged)
+    return ChampionRef(generation=release.generation, bundle=ref.uri, sha256=ref.sha256, damaged=damaged)
 
 
 def _new_run_id() -> str:
@@ -263,9 +323,3 @@ def _new_run_id() -> str:
 def _folder_name(run_id: str) -> str:
     """Return a name that is safe as a folder, equal for equal run ids and never ``.`` or ``..``."""
     return re.sub(r"[^A-Za-z0-9_.-]", "_", run_id).lstrip(".")[:200] or "run"
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)

@@ -93,13 +93,8 @@ def run_page(dag_id: str, run_id: str) -> RunPage | None:
         return None
     names = ("prepare", "validation", "train", "gate", "register", "promote", "confirm")
     steps = {name: run.read(name) if run.has(name) else None for name in names}
-    return RunPage(fleet, run, steps, _decisions(run.folder / "decisions.parquet"))
-
-
-def _decisions(path: Path) -> list[dict[str, Any]]:
-    import pyarrow.parquet as pq
-
-    return pq.read_table(path).slice(0, DECISIONS_SHOWN).to_pylist() if path.exists() else []
+    decisions = run.table("decisions").slice(0, DECISIONS_SHOWN).to_pylist() if run.has("gate") else []
+    return RunPage(fleet, run, steps, decisions)
 
 
 def _a_dag_file() -> Path:

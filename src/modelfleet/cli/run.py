@@ -98,7 +98,7 @@ def read_patch(text: str) -> dict[str, Any]:
     except ValueError as error:
         raise SpecError(f"--overrides: not valid JSON: {error}") from error
     if not isinstance(patch, dict):
-        raise SpecError('--overrides: expected an object such as {"model": {"family": "logistic"}}')
+        raise SpecError('--overrides: expected an object such as {"model": {"family": "logistic", "parameters": null}}')
     return patch
 
 
@@ -147,9 +147,7 @@ def notes(report: StepReport) -> list[str]:
 
 
 def _print_decisions(run: Run) -> None:
-    import pyarrow.parquet as pq
-
-    from modelfleet.gating.decision import Decisions
     from modelfleet.gating.report import decision_table
+    from modelfleet.loop.gate import read_decisions
 
-    out.print(decision_table(Decisions.from_table(pq.read_table(run.folder / "decisions.parquet")), limit=40))
+    out.print(decision_table(read_decisions(run), limit=40))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -16,13 +17,33 @@ from modelfleet.data.plan import ENTITY, PART, ROW, TARGET
 from modelfleet.data.profile import profile_of
 from modelfleet.data.schema import Schema
 from modelfleet.data.split import holdout_threshold, parts_of
+from modelfleet.errors import DataError
 from modelfleet.spec.data import SplitSpec
 from modelfleet.whole_file import replacing
+
+_NAME = re.compile(r"shard-(\d+)\.parquet")
 
 
 def shard_file(number: int) -> str:
     """Return the name of a shard's file."""
     return f"shard-{number:05d}.parquet"
+
+
+def shard_number(path: Path) -> int:
+    """Return the number in the name of a shard's file.
+
+    Raises:
+        DataError: It is another file.
+    """
+    found = _NAME.fullmatch(path.name)
+    if found is None:
+        raise DataError(f"{path}: not the name of a prepared shard, such as {shard_file(0)}")
+    return int(found[1])
+
+
+def shard_files(folder: Path) -> dict[int, Path]:
+    """Return the files of a run's folder of prepared shards, by number, ascending; empty where there is none."""
+    return {shard_number(path): path for path in sorted(folder.glob("shard-*.parquet"))}
 
 
 def assemble_shard(

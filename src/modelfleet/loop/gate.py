@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING
-
-import pyarrow.parquet as pq
 
 from modelfleet.errors import StepError
 from modelfleet.gating.decide import POOLED, EntityIntent, decide
+from modelfleet.gating.decision import Decisions
 
 if TYPE_CHECKING:
     from modelfleet.bundles.format import ShardFile
     from modelfleet.bundles.reader import Bundle
-    from modelfleet.gating.decision import Decisions
     from modelfleet.run import Run
 
 
@@ -38,7 +35,7 @@ def gate(run: Run) -> Decisions:
     }
     champion = run.champion()
     decisions = decide(
-        pq.read_table(_evaluation(run)),
+        run.table("evaluation"),
         run.spec.gate,
         intent=intents(run, champion),
         quarantined=quarantined,
@@ -46,12 +43,19 @@ def gate(run: Run) -> Decisions:
         champion=() if champion is None else champion.entities,
         champion_pooled=champion is not None and champion.manifest.pooled is not None,
     )
-    target = run.folder / "decisions.parquet"
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
-    pq.write_table(decisions.to_table(), temporary)
-    os.replace(temporary, target)
+    run.write_table("decisions", decisions.to_table())
     run.write("gate", decisions.summary())
     return decisions
+
+
+def read_decisions(run: Run) -> Decisions:
+    """Return what the gate decided.
+
+    Raises:
+        StepError: It has not.
+    """
+    run.read("gate")
+    return Decisions.from_table(run.table("decisions"))
 
 
 def intents(run: Run, champion: Bundle | None) -> EntityIntent | dict[str, EntityIntent]:
@@ -93,10 +97,3 @@ def _recipe(bundle: Bundle, file: ShardFile) -> str:
     # Levels are left out: newer data may bring a new one, and that is no change of the features
     features = [(feature.name, str(feature.type)) for feature in bundle.schema_of(file).features]
     return json.dumps([file.family, file.parameters, features], sort_keys=True)
-
-
-def _evaluation(run: Run) -> str:
-    path = run.folder / "evaluation.parquet"
-    if not path.exists():
-        raise StepError(f"run {run.record.run_id}: {path.name} is not there: run the step 'train' first")
-    return str(path)

@@ -5,17 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-import pyarrow.parquet as pq
-
 from modelfleet.bundles.merge import merge
 from modelfleet.bundles.reader import Bundle
-from modelfleet.errors import StepError
-from modelfleet.gating.decision import Decisions
 from modelfleet.loop.aliases import reconcile
+from modelfleet.loop.gate import read_decisions
 from modelfleet.loop.run_report import run_report
 from modelfleet.releases.ledger import Ledger
 
 if TYPE_CHECKING:
+    from modelfleet.gating.decision import Decisions
     from modelfleet.registry.base import Registry
     from modelfleet.run import Run
 
@@ -84,19 +82,6 @@ def merged_bundle(run: Run, decisions: Decisions) -> Bundle:
         pooled_accepted=decisions.pooled_accepted,
         run_id=run.record.run_id,
     )
-
-
-def read_decisions(run: Run) -> Decisions:
-    """Return what the gate decided.
-
-    Raises:
-        StepError: It has not.
-    """
-    run.read("gate")
-    path = run.folder / "decisions.parquet"
-    if not path.exists():
-        raise StepError(f"run {run.record.run_id}: {path.name} is not there: run the step 'gate' first")
-    return Decisions.from_table(pq.read_table(path))
 
 
 def default_registry(run: Run) -> Registry:

@@ -10,7 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from modelfleet.errors import StepError
+from modelfleet.data.plan import ROW
+from modelfleet.data.shard import shard_files
+from modelfleet.evaluation.table import WHO
 from modelfleet.registry.base import DatasetRef, RunReport
 
 if TYPE_CHECKING:
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
 
 QUANTILES = (0.1, 0.5, 0.9)
 COUNTS = ("entities", "promoted", "kept", "pooled", "retired", "undecidable", "unchanged", "forced", "absent")
-WHO = ("candidate", "champion", "pooled", "baseline")
-ROW_HASH = "__row"
 
 
 def run_report(run: Run, decisions: Decisions) -> RunReport:
@@ -36,7 +36,7 @@ def run_report(run: Run, decisions: Decisions) -> RunReport:
     gate = run.read("gate")
     prepare = run.read("prepare")
     validation = run.read("validation")
-    evaluation = _evaluation(run)
+    evaluation = run.table("evaluation")
     outcome = "refused" if decisions.refused else "accepted" if decisions.changes else "unchanged"
     docs = str(validation.get("data_docs") or "")
     return RunReport(
@@ -71,13 +71,6 @@ def fleet_loss(evaluation: pa.Table) -> dict[str, float]:
         if there.any():
             found[f"loss_{who}"] = float(np.average(loss[there], weights=rows[there]))
     return found
-
-
-def _evaluation(run: Run) -> pa.Table:
-    path = run.folder / "evaluation.parquet"
-    if not path.exists():
-        raise StepError(f"run {run.record.run_id}: {path.name} is not there: run the step 'train' first")
-    return pq.read_table(path)
 
 
 def _numbers(table: pa.Table, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -148,8 +141,8 @@ def _note(run: Run, gate: dict[str, Any], outcome: str, docs: str) -> str:
 def _dataset(run: Run, prepare: dict[str, Any]) -> DatasetRef:
     """Name the data by what is in it: the sum of its rows' content hashes does not depend on their order."""
     total, rows = 0, 0
-    for path in sorted(run.prepared.glob("shard-*.parquet")):
-        hashes = pq.read_table(path, columns=[ROW_HASH])[ROW_HASH].to_numpy()
+    for path in shard_files(run.prepared).values():
+        hashes = pq.read_table(path, columns=[ROW])[ROW].to_numpy()
         total = (total + int(hashes.sum(dtype=np.uint64))) % 2**64
         rows += len(hashes)
     files = prepare.get("files") or [run.spec.data.source]

@@ -13,9 +13,11 @@ import pyarrow.parquet as pq
 from modelfleet.data.badrow import BadRow
 from modelfleet.data.expectations import expectation, spec_expectation
 from modelfleet.data.plan import TARGET
-from modelfleet.data.prepared import BAD_ROWS_FILE, PROFILE_FILE
+from modelfleet.data.prepared import BAD_ROWS_FILE
+from modelfleet.data.shard import shard_files
 from modelfleet.data.validation import DataDocs, FailedExpectation, SuiteResult
 from modelfleet.errors import DataError, StepError
+from modelfleet.spec.data import RESERVED
 
 if TYPE_CHECKING:
     from modelfleet.run import Run
@@ -29,7 +31,7 @@ MOST_TOLD = 20
 BETWEEN = "expect_column_values_to_be_between"
 KEPT = "nothing was trained and the champion keeps serving"
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def validate(run: Run) -> ValidationResult:
     summary = run.read("prepare")
     _check_bad_rows(run, summary)
     table, total = _rows(run)
-    columns = [name for name in table.column_names if not name.startswith("__")]
+    columns = [name for name in table.column_names if not name.startswith(RESERVED)]
     schema = run.schema()
     expectations = [
         expectation("expect_table_row_count_to_be_between", min_value=1),
@@ -76,7 +78,7 @@ def validate(run: Run) -> ValidationResult:
     ]
     docs = DataDocs(run.home.data_docs / run.spec.fleet, run.record.run_id)
     rows = docs.check(f"{run.spec.fleet}-rows", table, expectations)
-    profile = pq.read_table(run.folder / PROFILE_FILE)
+    profile = run.table("profile")
     entities, quarantined = _check_entities(run, docs, profile)
     critical = tuple(failure for failure in rows.failed if failure.severity == "critical")
     result = ValidationResult(
@@ -94,13 +96,13 @@ def validate(run: Run) -> ValidationResult:
     run.write("quarantine", quarantined)
     run.write("validation", _document(result))
     if len(table) < total:
-        log.warning("expectations on rows looked at %s of %s rows", f"{len(table):,}", f"{total:,}")
+        logger.warning("expectations on rows looked at %s of %s rows", f"{len(table):,}", f"{total:,}")
     for failure in rows.failed:
-        log.warning("%s expectation failed: %s", failure.severity, failure.sentence())
+        logger.warning("%s expectation failed: %s", failure.severity, failure.sentence())
     for entity, reason in islice(quarantined.items(), MOST_TOLD):
-        log.warning("quarantined: entity %r %s", entity[:100], reason)
+        logger.warning("quarantined: entity %r %s", entity[:100], reason)
     if len(quarantined) > MOST_TOLD:
-        log.warning("and %s more, in quarantine.json", f"{len(quarantined) - MOST_TOLD:,}")
+        logger.warning("and %s more, in quarantine.json", f"{len(quarantined) - MOST_TOLD:,}")
     _stop_if(run, result, critical, len(profile))
     return result
 
@@ -120,7 +122,7 @@ def _check_bad_rows(run: Run, summary: dict[str, Any]) -> None:
 
 def _rows(run: Run) -> tuple[pa.Table, int]:
     """Return the rows to look at, evenly drawn, and how many there are."""
-    files = sorted(run.prepared.glob("shard-*.parquet"))
+    files = list(shard_files(run.prepared).values())
     if not files:
         raise StepError(f"run {run.record.run_id}: {run.prepared} holds no shard: run the step 'prepare' again")
     counts = [pq.ParquetFile(path).metadata.num_rows for path in files]

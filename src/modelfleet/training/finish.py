@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from modelfleet.bundles.writer import BundleWriter
 from modelfleet.evaluation.metrics import metric_names
@@ -16,7 +15,6 @@ from modelfleet.evaluation.table import HoldoutShard, Standing, evaluate_shard
 from modelfleet.families.base import ENTITY
 from modelfleet.training.arrow import from_bytes, to_matrix
 from modelfleet.training.champion import Champion
-from modelfleet.whole_file import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,8 +60,7 @@ def finish(
     if isinstance(pooled, tuple):
         writer.include_pooled(pooled[0], job.schema)
     bundle = writer.finish(_index_rows(job, evaluation))
-    with replacing(job.run.folder / "evaluation.parquet") as temporary:
-        pq.write_table(evaluation, temporary, compression="zstd")
+    job.run.write_table("evaluation", evaluation)
     failures = {entity: reason for result in results for entity, reason in result.failures.items()}
     report = {
         "models": bundle.index.num_rows,

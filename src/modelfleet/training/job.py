@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from modelfleet.bundles.reader import Bundle
+from modelfleet.data.shard import shard_files
 from modelfleet.errors import DataError, InputError, StepError, nearest
 from modelfleet.families.catalog import make_family
 from modelfleet.run import Run
-from modelfleet.training.prepared import shard_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,7 +65,7 @@ class TrainingJob:
         Raises:
             StepError: There is none.
         """
-        files = {shard_number(path): path for path in sorted(self.run.prepared.glob("shard-*.parquet"))}
+        files = shard_files(self.run.prepared)
         if not files:
             raise StepError(f"{self.run.prepared}: holds no shard-*.parquet; run the step 'prepare' first")
         return files
@@ -110,16 +110,13 @@ class TrainingJob:
         Raises:
             StepError: It is not there.
         """
-        path = self.run.folder / "profile.parquet"
-        if not path.exists():
-            raise StepError(f"{path}: not there; run the step 'prepare' first")
-        return pq.read_table(path, use_threads=False)
+        return self.run.table("profile")
 
     @cached_property
     def champion(self) -> Bundle | None:
-        """The bundle that served when the run began; its files are hashed when they are read."""
+        """The bundle to compare with; its files are hashed when they are read."""
         ref = self.run.record.champion
-        return None if ref is None else Bundle.open(ref.bundle, sha256=ref.sha256, verify=False)
+        return None if ref is None or ref.damaged else Bundle.open(ref.bundle, sha256=ref.sha256, verify=False)
 
     def check_entities(self) -> None:
         """Refuse a run for entities that the data does not have.

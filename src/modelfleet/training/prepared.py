@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from modelfleet.data.encode import encode_table
+from modelfleet.data.plan import ENTITY, PART, ROW, TARGET
 from modelfleet.data.split import HOLDOUT, TRAIN, VALIDATION
 from modelfleet.errors import DataError
 from modelfleet.families.base import TrainingShard
@@ -23,16 +23,7 @@ if TYPE_CHECKING:
     from modelfleet.data.encoded import EncodedRows
     from modelfleet.data.schema import Schema
 
-NAME = re.compile(r"shard-(\d+)\.parquet")
-ROW_COLUMNS = ("__entity", "__part", "__row", "__target")
-
-
-def shard_number(path: str | Path) -> int:
-    """Return the number in a prepared shard's file name."""
-    found = NAME.fullmatch(Path(path).name)
-    if found is None:
-        raise DataError(f"{path}: not the name of a prepared shard, such as shard-00000.parquet")
-    return int(found.group(1))
+ROW_COLUMNS = (ENTITY, PART, ROW, TARGET)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,13 +61,13 @@ class PreparedShard:
             DataError: The file is not a prepared shard.
         """
         try:
-            table = pq.read_table(path, use_threads=False, read_dictionary=["__entity"])
+            table = pq.read_table(path, use_threads=False, read_dictionary=[ENTITY])
         except (OSError, pa.ArrowException) as error:
             raise DataError(f"{path}: not a readable prepared shard ({error}); run the step 'prepare' again") from error
         missing = [name for name in ROW_COLUMNS if name not in table.column_names]
         if missing:
             raise DataError(f"{path}: has no column {', '.join(missing)}; run the step 'prepare' again")
-        key = table["__entity"].unify_dictionaries().combine_chunks()
+        key = table[ENTITY].unify_dictionaries().combine_chunks()
         key = key if isinstance(key, pa.DictionaryArray) else key.chunk(0) if key.num_chunks else key
         keys = key.dictionary.to_pylist() if len(key) else []
         code = key.indices.to_numpy() if len(key) else np.empty(0, dtype=np.int32)
@@ -87,9 +78,9 @@ class PreparedShard:
             schema=schema,
             entities=tuple(keys[each] for each in code[starts]),
             bounds=np.append(starts, len(code)).astype(np.int64),
-            part=table["__part"].to_numpy().astype(np.int8, copy=False),
-            row_hash=table["__row"].to_numpy().astype(np.uint64, copy=False),
-            target=table["__target"].to_numpy().astype(np.float64, copy=False),
+            part=table[PART].to_numpy().astype(np.int8, copy=False),
+            row_hash=table[ROW].to_numpy().astype(np.uint64, copy=False),
+            target=table[TARGET].to_numpy().astype(np.float64, copy=False),
             table=table.drop_columns(list(ROW_COLUMNS)),
         )
         if only is None:
