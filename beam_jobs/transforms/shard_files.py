@@ -9,7 +9,7 @@ from pathlib import Path
 
 import apache_beam as beam
 
-from modelfleet.data.chunk import from_bytes, to_bytes
+from modelfleet.data.arrow_stream import from_bytes, to_bytes
 from modelfleet.data.facts import Facts, merge_facts
 from modelfleet.data.plan import PreparePlan
 from modelfleet.data.prepared import SHARDS, write_error, write_results

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from modelfleet.data.chunk import by_shard, from_bytes, type_chunk
+from modelfleet.data.arrow_stream import from_bytes
+from modelfleet.data.chunk import by_shard, type_chunk
 from modelfleet.data.facts import merge_facts
 from modelfleet.data.plan import make_plan
 from modelfleet.data.prepared import SHARDS, clear_results, write_results

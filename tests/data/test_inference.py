@@ -8,7 +8,8 @@ import random
 import pyarrow as pa
 import pytest
 
-from modelfleet.data.inference import InferredColumn, infer_columns, infer_missing, infer_task, read_sample
+from modelfleet.data.inference import InferredColumn, infer_columns, infer_missing, infer_task
+from modelfleet.data.sample import read_sample
 from modelfleet.errors import DataError
 from modelfleet.spec import Task
 

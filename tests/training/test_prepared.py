@@ -7,9 +7,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from modelfleet.data.arrow_stream import from_bytes, to_bytes
 from modelfleet.data.shard import shard_number
 from modelfleet.errors import DataError
-from modelfleet.training.arrow import from_bytes, from_matrix, to_bytes, to_matrix
+from modelfleet.training.matrix import from_matrix, to_matrix
 from modelfleet.training.prepared import PreparedShard
 
 

@@ -11,12 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from modelfleet.data.arrow_stream import to_bytes
 from modelfleet.data.badrow import EXAMPLES, BadRow
 from modelfleet.data.content import hash_rows
 from modelfleet.data.entity import entity_keys, shards_of
 from modelfleet.data.facts import Facts
 from modelfleet.data.plan import ENTITY, ROW, TARGET, PreparePlan
-from modelfleet.data.reading import LINE, RawChunk, lines_of_rows
+from modelfleet.data.rawchunk import LINE, RawChunk
+from modelfleet.data.reading import lines_of_rows
 from modelfleet.data.split import position_of, surely_train
 from modelfleet.data.text import as_text
 from modelfleet.data.typed import type_column
@@ -111,26 +113,16 @@ def by_shard(rows: pa.Table, shards: int) -> Iterator[tuple[int, bytes]]:
     for number in range(shards):
         begin, end = int(bounds[number]), int(bounds[number + 1])
         if end > begin:
-            yield number, to_bytes(rows.slice(begin, end - begin))
+            yield number, to_bytes(_trimmed(rows.slice(begin, end - begin)))
 
 
-def from_bytes(content: bytes) -> pa.Table:
-    """Return the table ``to_bytes`` wrote."""
-    return pa.ipc.open_stream(content).read_all()
-
-
-def to_bytes(rows: pa.Table) -> bytes:
-    """Serialise, without the part of a large dictionary that these rows do not use."""
+def _trimmed(rows: pa.Table) -> pa.Table:
+    """Return the rows without the part of a large dictionary that they do not use."""
     for i, column_field in enumerate(rows.schema):
         column = rows.column(i)
         if pa.types.is_dictionary(column_field.type) and len(column.chunk(0).dictionary) > _LARGE_DICTIONARY:
-            trimmed = column.cast(pa.string()).dictionary_encode()
-            rows = rows.set_column(i, column_field.name, trimmed)
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, rows.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
-        writer.write_table(rows)
-    content: bytes = sink.getvalue().to_pybytes()
-    return content
+            rows = rows.set_column(i, column_field.name, column.cast(pa.string()).dictionary_encode())
+    return rows
 
 
 def _count(plan: PreparePlan, rows: pa.Table, train: NDArray[np.bool_]) -> Facts:

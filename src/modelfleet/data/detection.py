@@ -8,11 +8,10 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from modelfleet.data.typed import NUMBER_PATTERN, TRUTHS, is_missing
 from modelfleet.spec.data import ColumnType
 
-NUMBER = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$"
-INTEGER = r"^[+-]?\d+$"
-TRUTHS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0, "t": 1.0, "f": 0.0, "y": 1.0, "n": 0.0}
+_WHOLE = r"^[+-]?\d+$"
 _DATE = r"^(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})([T ]\d{1,2}:\d{2}.*)?$"
 _COMPACT_DATE = r"^(19|20)\d{2}(0[1-9]|1[0-2])([0-2]\d|3[01])$"
 _DATE_NAME = re.compile(r"date|day|time|_at$|_on$", re.I)
@@ -28,14 +27,14 @@ def type_of(name: str, arrow: pa.DataType, values: pa.Array) -> ColumnType:  # n
         return ColumnType.BOOLEAN
     if not len(values):
         return ColumnType.TEXT
-    if _all(values, INTEGER):
+    if _all(values, _WHOLE):
         if _DATE_NAME.search(name) and _all(values, _COMPACT_DATE):
             return ColumnType.DATE
         padded = bool(pc.any(pc.match_substring_regex(values, r"^0\d")).as_py())  # a code such as 007
         return ColumnType.INTEGER if not padded and _fits_int64(values) else ColumnType.CATEGORY
-    if _all(values, NUMBER):
+    if _all(values, NUMBER_PATTERN):
         return ColumnType.NUMBER
-    if len(values) == 2 and {v.lower() for v in values.to_pylist()} <= TRUTHS.keys():
+    if len(values) == 2 and {v.lower() for v in values.to_pylist()} <= TRUTHS.keys() - {"0", "1"}:
         return ColumnType.BOOLEAN
     if _all(values, _DATE):
         return ColumnType.DATE
@@ -48,8 +47,7 @@ def _all(values: pa.Array, pattern: str) -> bool:
 
 def present_values(values: pa.Array, missing: Sequence[str]) -> pa.Array:
     """Return the distinct values that do not mean "no value"."""
-    values = values.drop_null()
-    return values.filter(pc.invert(pc.is_in(values, pa.array(["", *missing], pa.string()))))
+    return values.filter(pc.invert(is_missing(values, missing)))
 
 
 def is_number(arrow: pa.DataType) -> bool:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from modelfleet.data.text import TEXT, text_of
+from modelfleet.data.typed import is_missing
 
 EMPTY = ""
 """The key of a row that belongs to no entity: no key column may be empty."""
@@ -53,8 +54,7 @@ def entity_keys(columns: Sequence[pa.DictionaryArray], missing: Collection[str] 
     parts = []
     for column in columns:
         texts = column.dictionary
-        empty = pc.is_in(texts, pa.array([EMPTY, *missing], pa.string()))
-        texts = pc.if_else(pc.fill_null(empty, True), pa.scalar(None, pa.string()), texts)
+        texts = pc.if_else(is_missing(texts, missing), pa.scalar(None, pa.string()), texts)
         if len(columns) > 1:
             texts = pc.replace_substring(texts, _ESCAPE, _ESCAPE + _ESCAPE)
             texts = pc.replace_substring(texts, _SEPARATOR, _ESCAPE + _SEPARATOR)

@@ -15,14 +15,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from modelfleet.data.detection import NUMBER, is_number, present_values, type_of
+from modelfleet.data.detection import is_number, present_values, type_of
 from modelfleet.data.sample import read_sample
 from modelfleet.data.text import as_text
+from modelfleet.data.typed import NUMBER_PATTERN, is_missing
 from modelfleet.errors import DataError, nearest
 from modelfleet.spec.data import Column, ColumnRole, ColumnType, DataSpec
 from modelfleet.spec.fleet import Task
-
-__all__ = ["InferredColumn", "infer_columns", "infer_missing", "infer_task", "read_sample"]
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,7 +74,7 @@ def infer_missing(table: pa.Table) -> tuple[str, ...]:
         if not present:
             continue
         rest = values.filter(pc.invert(pc.is_in(values, pa.array(["", *present]))))
-        numeric = len(rest) > 0 and bool(pc.all(pc.match_substring_regex(rest, NUMBER)).as_py())
+        numeric = len(rest) > 0 and bool(pc.all(pc.match_substring_regex(rest, NUMBER_PATTERN)).as_py())
         found |= present if numeric else present & plain
     return tuple(sorted(found))
 
@@ -130,22 +129,22 @@ def infer_columns(
     task = task or infer_task(table, target, missing=missing)[0]
     result: dict[str, InferredColumn] = {}
     for name in table.column_names:
-        facts = _Facts.of(name, table[name], missing)
+        seen = _Observed.of(name, table[name], missing)
         if name in entity:
             column = Column(type=ColumnType.CATEGORY, role=ColumnRole.ENTITY)
-            reason = f"the entity: {facts.distinct:,} of them, each gets its own model"
+            reason = f"the entity: {seen.distinct:,} of them, each gets its own model"
         elif name == target:
-            number = ColumnType.INTEGER if facts.type is ColumnType.INTEGER else ColumnType.NUMBER
+            number = ColumnType.INTEGER if seen.type is ColumnType.INTEGER else ColumnType.NUMBER
             column = Column(type=number if task is Task.REGRESSION else ColumnType.CATEGORY, role=ColumnRole.TARGET)
-            reason = f"the target: {facts.distinct:,} distinct values"
+            reason = f"the target: {seen.distinct:,} distinct values"
         else:
-            column, reason = _infer(facts, max_levels)
-        result[name] = InferredColumn(column, reason, facts.distinct, facts.missing, facts.rows, facts.example)
+            column, reason = _infer(seen, max_levels)
+        result[name] = InferredColumn(column, reason, seen.distinct, seen.missing, seen.rows, seen.example)
     return _one_of_each(result)
 
 
 @dataclass(frozen=True)
-class _Facts:
+class _Observed:
     """What the rules look at."""
 
     name: str
@@ -158,12 +157,9 @@ class _Facts:
     example: str
 
     @classmethod
-    def of(cls, name: str, column: pa.ChunkedArray, missing: Sequence[str]) -> _Facts:
+    def of(cls, name: str, column: pa.ChunkedArray, missing: Sequence[str]) -> _Observed:
         texts = as_text(column)
-        present = pc.is_valid(texts.dictionary).to_numpy(zero_copy_only=False)
-        if len(texts.dictionary):
-            blank = pc.is_in(texts.dictionary, pa.array(["", *missing], pa.string()))
-            present &= ~blank.to_numpy(zero_copy_only=False)
+        present = ~is_missing(texts.dictionary, missing).to_numpy(zero_copy_only=False)
         indices = texts.indices.drop_null().to_numpy(zero_copy_only=False)
         counts = np.bincount(indices, minlength=len(texts.dictionary))
         present &= counts > 0
@@ -185,46 +181,46 @@ class _Facts:
         return bool(_ID_NAME.search(self.name))
 
 
-def _infer(facts: _Facts, max_levels: int) -> tuple[Column, str]:  # noqa: PLR0911 - one rule per return
+def _infer(seen: _Observed, max_levels: int) -> tuple[Column, str]:  # noqa: PLR0911 - one rule per return
     """Return type and role of a column that is neither entity nor target."""
-    kind, ignore = facts.type, ColumnRole.IGNORE
-    if facts.filled == 0:
+    kind, ignore = seen.type, ColumnRole.IGNORE
+    if seen.filled == 0:
         return Column(type=ColumnType.TEXT, role=ignore), "ignored: it has no value in any row"
-    if facts.distinct == 1 and facts.missing == 0:
-        return Column(type=kind, role=ignore), f"ignored: it is {facts.example!r} in every row"
+    if seen.distinct == 1 and seen.missing == 0:
+        return Column(type=kind, role=ignore), f"ignored: it is {seen.example!r} in every row"
     if kind is ColumnType.DATE:
         return Column(type=kind, role=ignore), "IGNORED: it is a date, and dates are not used yet"
     if kind in (ColumnType.NUMBER, ColumnType.BOOLEAN):
-        return Column(type=kind), f"{facts.distinct:,} distinct {'numbers' if kind is ColumnType.NUMBER else 'truths'}"
-    words, length = _words(facts.values), _length(facts.values)
-    prose = kind is ColumnType.CATEGORY and facts.distinct > max_levels
+        return Column(type=kind), f"{seen.distinct:,} distinct {'numbers' if kind is ColumnType.NUMBER else 'truths'}"
+    words, length = _words(seen.values), _length(seen.values)
+    prose = kind is ColumnType.CATEGORY and seen.distinct > max_levels
     prose = prose and (words >= _TEXT_WORDS or length >= _TEXT_LENGTH)
-    if facts.unique and facts.rows >= _FEW_ROWS and not prose and _looks_like_id(facts):
-        reason = f"an id: no two of the {facts.rows:,} rows share a value; never a feature"
+    if seen.unique and seen.rows >= _FEW_ROWS and not prose and _looks_like_id(seen):
+        reason = f"an id: no two of the {seen.rows:,} rows share a value; never a feature"
         return Column(type=kind, role=ColumnRole.ROW_ID), reason
     if prose:
         return Column(type=ColumnType.TEXT, role=ignore), (
-            f"IGNORED: it is free text ({facts.distinct:,} distinct values of about {words:.0f} words), which is not "
+            f"IGNORED: it is free text ({seen.distinct:,} distinct values of about {words:.0f} words), which is not "
             "used yet"
         )
-    if facts.named_id and facts.distinct >= _GROUP_VALUES:
-        each = facts.filled / facts.distinct
-        reason = f"a repeating id ({facts.distinct:,} values, about {each:.1f} rows each): kept out of the features"
+    if seen.named_id and seen.distinct >= _GROUP_VALUES:
+        each = seen.filled / seen.distinct
+        reason = f"a repeating id ({seen.distinct:,} values, about {each:.1f} rows each): kept out of the features"
         return Column(type=kind, role=ColumnRole.GROUP), f"{reason}, its rows stay in one part of the split"
     if kind is ColumnType.INTEGER:
-        return Column(type=kind), f"{facts.distinct:,} distinct whole numbers"
-    if facts.distinct <= max_levels:
-        return Column(type=kind), f"{facts.distinct:,} levels"
-    kept = int(np.sort(facts.counts)[::-1][:max_levels].sum()) / facts.filled
-    reason = f"{facts.distinct:,} levels, of which the {max_levels} most frequent are kept ({kept:.0%} of the rows)"
+        return Column(type=kind), f"{seen.distinct:,} distinct whole numbers"
+    if seen.distinct <= max_levels:
+        return Column(type=kind), f"{seen.distinct:,} levels"
+    kept = int(np.sort(seen.counts)[::-1][:max_levels].sum()) / seen.filled
+    reason = f"{seen.distinct:,} levels, of which the {max_levels} most frequent are kept ({kept:.0%} of the rows)"
     return Column(type=kind, max_levels=max_levels), f"{reason}; the others count as 'other'"
 
 
-def _looks_like_id(facts: _Facts) -> bool:
+def _looks_like_id(seen: _Observed) -> bool:
     """Return whether a column without repetition is an id and not a measurement."""
-    if facts.named_id or _KEY_NAME.search(facts.name) or facts.type is ColumnType.CATEGORY:
+    if seen.named_id or _KEY_NAME.search(seen.name) or seen.type is ColumnType.CATEGORY:
         return True
-    numbers = pc.utf8_ltrim(facts.values, characters="+").cast(pa.int64()).to_numpy()
+    numbers = pc.utf8_ltrim(seen.values, characters="+").cast(pa.int64()).to_numpy()
     return len(numbers) > 1 and int(numbers.max()) - int(numbers.min()) == len(numbers) - 1
 
 

@@ -6,21 +6,19 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from modelfleet.data.inference import infer_columns, infer_missing, read_sample
+from modelfleet.data.inference import infer_columns, infer_missing
 from modelfleet.data.reading import check_files, column_names
+from modelfleet.data.sample import read_sample
 from modelfleet.data.schema import Feature, Schema
 from modelfleet.data.split import split_fingerprint
 from modelfleet.data.typed import ARROW_TYPES
 from modelfleet.errors import SpecError, nearest
-from modelfleet.spec.data import Column, ColumnRole, ColumnType
+from modelfleet.spec.data import RESERVED, Column, ColumnRole, ColumnType
 from modelfleet.spec.fleet import Task
 
 if TYPE_CHECKING:
     from modelfleet.data.files import DataFile
     from modelfleet.spec.fleet import FleetSpec
-
-OWN_PREFIX = "__"
-"""Our own columns in a prepared shard begin so."""
 
 ENTITY, PART, ROW, TARGET = "__entity", "__part", "__row", "__target"
 """Columns of a prepared shard: entity key, part of the split, hash of the whole row, class index or number."""
@@ -108,8 +106,8 @@ def make_plan(
     files = check_files(spec)
     names = list(dict.fromkeys(name for file in files for name in column_names(file, spec.data)))
     for name in names:
-        if name.startswith(OWN_PREFIX):
-            raise SpecError(f"{files[0].path}: column '{name}': names that begin with {OWN_PREFIX} are ours; rename it")
+        if name.startswith(RESERVED):
+            raise SpecError(f"{files[0].path}: column '{name}': names that begin with {RESERVED} are ours; rename it")
     columns, ignored, missing = _columns(spec, names)
     usable = [
         n for n, c in columns.items() if c.role is ColumnRole.FEATURE and n not in {*spec.entity, spec.data.target}
@@ -177,6 +175,6 @@ def _identity(columns: dict[str, Column], names: Sequence[str]) -> tuple[str, tu
 
 def _kept(name: str, column: Column, spec: FleetSpec) -> bool:
     """Return whether a column that is no feature is kept in the prepared rows, for expectations and reports."""
-    if name == spec.data.target and spec.task != "regression":
+    if name == spec.data.target and spec.task is not Task.REGRESSION:
         return True
     return column.type in ARROW_TYPES or column.type is ColumnType.CATEGORY

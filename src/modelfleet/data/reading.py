@@ -18,19 +18,8 @@ import pyarrow.parquet as pq
 from modelfleet.data.badrow import EXAMPLES, BadRow
 from modelfleet.data.files import DataFile, csv_names, csv_rows, find_files, not_utf8
 from modelfleet.data.jsonl import json_names, read_jsonl
-from modelfleet.data.rawchunk import LINE, RawChunk
+from modelfleet.data.rawchunk import RawChunk
 from modelfleet.errors import DataError, nearest
-
-__all__ = [
-    "LINE",
-    "Piece",
-    "RawChunk",
-    "check_files",
-    "column_names",
-    "lines_of_rows",
-    "pieces_of",
-    "read_piece",
-]
 
 if TYPE_CHECKING:
     from modelfleet.spec.data import DataSpec

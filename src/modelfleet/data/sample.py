@@ -8,7 +8,8 @@ import pyarrow as pa
 
 from modelfleet.data.detection import is_number
 from modelfleet.data.files import find_files
-from modelfleet.data.reading import LINE, pieces_of, read_piece
+from modelfleet.data.rawchunk import LINE
+from modelfleet.data.reading import pieces_of, read_piece
 from modelfleet.data.text import as_text
 from modelfleet.errors import DataError
 from modelfleet.spec.data import DataSpec

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from modelfleet.data.files import find_files
 from modelfleet.data.reading import pieces_of, read_piece
 from modelfleet.data.text import as_text
+from modelfleet.data.typed import is_missing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,12 +73,11 @@ def entity_sizes(data: DataSpec, entity: Sequence[str], most_rows: int = MOST_RO
                 complete = False
                 break
     pairs = pa.concat_tables(parts).group_by([*keys, target]).aggregate([("count_all", "sum")])
-    blank = pa.array(["", *data.missing], pa.string())
     named = pa.array(np.ones(len(pairs), dtype=bool))
     for key in keys:
-        named = pc.and_(named, pc.invert(pc.fill_null(pc.is_in(pairs[key], blank), True)))
+        named = pc.and_(named, pc.invert(is_missing(pairs[key], data.missing)))
     nameless = pc.sum(pairs.filter(pc.invert(named))["count_all_sum"]).as_py() or 0
-    known = pc.invert(pc.fill_null(pc.is_in(pairs[target], blank), True))
+    known = pc.invert(is_missing(pairs[target], data.missing))
     pairs = pairs.append_column("known", pc.cast(known, pa.int64())).filter(named)
     each = pairs.group_by(keys).aggregate([("count_all_sum", "sum"), ("known", "sum")])
     rows, classes = each["count_all_sum_sum"].to_numpy(), each["known_sum"].to_numpy()

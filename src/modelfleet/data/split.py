@@ -1,7 +1,7 @@
 """Which part of the split a row belongs to: a salted hash of its identity, so that it never changes part.
 
-What a champion has seen must never judge its challenger. Therefore the part of a row depends on nothing but the
-row; and the holdout of an entity, where it is capped, is cut by a threshold on that hash that only falls.
+What a champion has trained on must never judge it against a candidate. Therefore the part of a row depends on nothing
+but the row; and the holdout of an entity, where it is capped, is cut by a threshold on that hash that only falls.
 """
 
 from __future__ import annotations

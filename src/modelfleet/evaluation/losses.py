@@ -8,6 +8,7 @@ import numpy as np
 
 from modelfleet.errors import SpecError
 from modelfleet.spec.fleet import Task
+from modelfleet.spec.gate import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,11 +22,11 @@ def loss_name(task: Task, policy: GatePolicy) -> LossName:
     Raises:
         SpecError: The policy names a loss of the other kind of task.
     """
+    losses: tuple[LossName, ...] = REGRESSION_LOSSES if task is Task.REGRESSION else CLASSIFICATION_LOSSES
     if policy.loss is None:
-        return "absolute_error" if task is Task.REGRESSION else "brier"
-    if (policy.loss in ("absolute_error", "squared_error")) != (task is Task.REGRESSION):
-        valid = "absolute_error, squared_error" if task is Task.REGRESSION else "brier, log_loss"
-        raise SpecError(f"gate.loss '{policy.loss}' does not fit task '{task}'; valid are: {valid}")
+        return losses[0]
+    if policy.loss not in losses:
+        raise SpecError(f"gate.loss '{policy.loss}' does not fit task '{task}'; valid are: {', '.join(losses)}")
     return policy.loss
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modelfleet.evaluation.losses import row_losses
 from modelfleet.spec.fleet import Task
 from modelfleet.spec.gate import CLASSIFICATION_METRICS, REGRESSION_METRICS
 
@@ -59,52 +60,50 @@ def _regression(
     rows = np.bincount(segment, minlength=size).astype(np.float64)
     error = prediction - target
     residual = np.bincount(segment, weights=error**2, minlength=size)
-    mean = _share(np.bincount(segment, weights=target, minlength=size), rows)
+    mean = ratio(np.bincount(segment, weights=target, minlength=size), rows)
     spread = np.bincount(segment, weights=(target - mean[segment]) ** 2, minlength=size)
     # a constant target whose mean was rounded has a spread that is not quite 0
     low, high = np.full(size, np.inf), np.full(size, -np.inf)
     np.minimum.at(low, segment, target)
     np.maximum.at(high, segment, target)
     return {
-        "mae": _share(np.bincount(segment, weights=np.abs(error), minlength=size), rows),
-        "rmse": np.sqrt(_share(residual, rows)),
-        "r2": 1.0 - _share(residual, np.where(low < high, spread, 0.0)),
+        "mae": ratio(np.bincount(segment, weights=np.abs(error), minlength=size), rows),
+        "rmse": np.sqrt(ratio(residual, rows)),
+        "r2": 1.0 - ratio(residual, np.where(low < high, spread, 0.0)),
     }
 
 
 def _classification(
     prediction: NDArray[np.float64], truth: NDArray[np.int64], segment: NDArray[np.int64], size: int
 ) -> dict[str, NDArray[np.float64]]:
-    n, classes = prediction.shape
+    classes = prediction.shape[1]
     rows = np.bincount(segment, minlength=size).astype(np.float64)
     guess = prediction.argmax(axis=1)
     true = np.bincount(segment * classes + truth, minlength=size * classes).reshape(size, classes).astype(float)
     said = np.bincount(segment * classes + guess, minlength=size * classes).reshape(size, classes).astype(float)
     right = guess == truth
     hits = np.bincount((segment * classes + truth)[right], minlength=size * classes).reshape(size, classes)
-    recall, precision = _share(hits, true), _share(hits, said)
-    f1 = _share(2.0 * hits, true + said)
-    own = prediction[np.arange(n), truth]
-    clip = np.finfo(np.float64).eps
+    recall, precision = ratio(hits, true), ratio(hits, said)
+    f1 = ratio(2.0 * hits, true + said)
+    target = truth.astype(np.float64)
+    log_loss = row_losses("log_loss", prediction, target, clip=np.finfo(np.float64).eps)
+    brier = row_losses("brier", prediction, target, clip=0.0)
     found = {
-        "accuracy": _share(hits.sum(axis=1), rows),
-        "balanced_accuracy": _share(np.nansum(recall, axis=1), (true > 0).sum(axis=1)),
-        "log_loss": _share(np.bincount(segment, weights=-np.log(np.clip(own, clip, 1.0 - clip)), minlength=size), rows),
+        "accuracy": ratio(hits.sum(axis=1), rows),
+        "balanced_accuracy": ratio(np.nansum(recall, axis=1), (true > 0).sum(axis=1)),
+        "log_loss": ratio(np.bincount(segment, weights=log_loss, minlength=size), rows),
+        "brier": ratio(np.bincount(segment, weights=brier, minlength=size), rows),
     }
     if classes == 2:
         found |= {"f1": f1[:, 1], "recall": recall[:, 1], "precision": precision[:, 1]}
         found["roc_auc"] = _auc(prediction[:, 1], truth == 1, segment, size)
-        squared = (prediction[:, 1] - truth) ** 2
     else:
         seen = ((true + said) > 0).sum(axis=1)
         for name, values in (("f1", f1), ("recall", recall), ("precision", precision)):
-            found[name] = _share(np.nansum(values, axis=1), seen)
+            found[name] = ratio(np.nansum(values, axis=1), seen)
         each = [_auc(prediction[:, k], truth == k, segment, size) for k in range(classes)]
         found["roc_auc"] = np.mean(each, axis=0)
-        error = prediction.copy()
-        error[np.arange(n), truth] -= 1.0
-        squared = (error**2).sum(axis=1)
-    return found | {"brier": _share(np.bincount(segment, weights=squared, minlength=size), rows)}
+    return found
 
 
 def _auc(
@@ -123,10 +122,11 @@ def _auc(
     rank = ((starts + ends + 1) / 2)[tie] - before[segments]  # 1-based within the segment
     ups = np.bincount(segments, weights=positives, minlength=size)
     total = np.bincount(segments, weights=rank * positives, minlength=size)
-    return _share(total - ups * (ups + 1) / 2, ups * (rows - ups))
+    return ratio(total - ups * (ups + 1) / 2, ups * (rows - ups))
 
 
-def _share(over: NDArray[Any], under: NDArray[Any]) -> NDArray[np.float64]:
+def ratio(over: NDArray[Any], under: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the quotients of two arrays of one shape; NaN where the divisor is not above 0."""
     out = np.full(np.shape(over), np.nan)
     np.divide(over, under, out=out, where=under > 0)
     return out

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from modelfleet.evaluation.metrics import ratio
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,7 +59,7 @@ class Observations:
     def mean(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the (n_segments,) mean over the observations of each entity; NaN where it has none."""
         total = np.bincount(self.segment, weights=self.average(values), minlength=len(self.counts))
-        return _divide(total, self.counts.astype(np.float64))
+        return ratio(total, self.counts.astype(np.float64))
 
     def difference(
         self, candidate_loss: NDArray[np.float64], reference_loss: NDArray[np.float64]
@@ -76,25 +78,8 @@ class Observations:
         difference = self.average(candidate_loss - reference_loss)
         size = len(self.counts)
         n = np.where(np.bincount(self.segment, weights=~np.isfinite(difference), minlength=size) > 0, 0, self.counts)
-        mean = _divide(np.bincount(self.segment, weights=difference, minlength=size), n.astype(np.float64))
+        mean = ratio(np.bincount(self.segment, weights=difference, minlength=size), n.astype(np.float64))
         # two passes: the one-pass formula cancels where the differences are small against their mean
         squares = np.bincount(self.segment, weights=(difference - mean[self.segment]) ** 2, minlength=size)
-        variance = _divide(squares, np.maximum(n - 1, 0).astype(np.float64))
-        return mean, np.sqrt(_divide(variance, n.astype(np.float64))), n.astype(np.int64)
-
-
-def paired_difference(
-    candidate_loss: NDArray[np.float64],
-    reference_loss: NDArray[np.float64],
-    row_hash: NDArray[np.uint64],
-    segment: NDArray[np.int64],
-    n_segments: int,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-    """Return ``Observations.difference`` of the rows; see there."""
-    return Observations.group(row_hash, segment, n_segments).difference(candidate_loss, reference_loss)
-
-
-def _divide(over: NDArray[Any], under: NDArray[Any]) -> NDArray[np.float64]:
-    out = np.full(len(over), np.nan)
-    np.divide(over, under, out=out, where=under > 0)
-    return out
+        variance = ratio(squares, np.maximum(n - 1, 0).astype(np.float64))
+        return mean, np.sqrt(ratio(variance, n.astype(np.float64))), n.astype(np.int64)

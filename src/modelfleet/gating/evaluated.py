@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from modelfleet.errors import SpecError, StepError, nearest
+from modelfleet.evaluation.table import REFERENCES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     import pyarrow as pa
 
-REFERENCES: Final = ("champion", "pooled", "baseline")
 _PLAIN: Final = (
     "entity", "kind", "rows_train", "rows_holdout", "rows_independent", "has_candidate", "has_champion", "failure",
     "unchanged", "candidate_loss", "reference_valid", "reference_note",

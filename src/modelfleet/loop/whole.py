@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Literal
 
 from modelfleet.run import Run
@@ -37,44 +38,23 @@ def _beam(job: Literal["prepare", "train"]) -> Callable[[Run], None]:
     return launch
 
 
-def _validate(run: Run) -> object:
-    from modelfleet.loop.validate import validate
+def _step(name: str) -> Callable[[Run], object]:
+    """Return the step of a module of this package, imported when it is called: each needs libraries of its own."""
 
-    return validate(run)
+    def call(run: Run) -> object:
+        return getattr(import_module(f"modelfleet.loop.{name}"), name)(run)
 
-
-def _gate(run: Run) -> object:
-    from modelfleet.loop.gate import gate
-
-    return gate(run)
-
-
-def _register(run: Run) -> object:
-    from modelfleet.loop.register import register
-
-    return register(run)
-
-
-def _promote(run: Run) -> object:
-    from modelfleet.loop.promote import promote
-
-    return promote(run)
-
-
-def _confirm(run: Run) -> object:
-    from modelfleet.loop.confirm import confirm
-
-    return confirm(run)
+    return call
 
 
 STEPS = (
     Step("prepare", _beam("prepare")),
-    Step("validate", _validate, result="validation"),
+    Step("validate", _step("validate"), result="validation"),
     Step("train", _beam("train")),
-    Step("gate", _gate),
-    Step("register", _register),
-    Step("promote", _promote, after_refusal=False),
-    Step("confirm", _confirm, after_refusal=False),
+    Step("gate", _step("gate")),
+    Step("register", _step("register")),
+    Step("promote", _step("promote"), after_refusal=False),
+    Step("confirm", _step("confirm"), after_refusal=False),
 )
 
 

@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 
 from modelfleet.data.badrow import BAD_ROWS, BadRow, bad_row_table
 from modelfleet.data.files import csv_rows, find_files
-from modelfleet.data.reading import LINE, Piece, RawChunk, column_names, lines_of_rows, read_piece
+from modelfleet.data.rawchunk import LINE, RawChunk
+from modelfleet.data.reading import Piece, column_names, lines_of_rows, read_piece
 from modelfleet.data.text import as_text
 from modelfleet.errors import DataError, nearest
 from modelfleet.serving.score import prediction_schema, score_table

@@ -11,7 +11,13 @@ from pydantic import Field, JsonValue, model_validator
 from modelfleet.errors import nearest
 from modelfleet.spec.data import UNUSED_TYPES, Column, ColumnRole, ColumnType, DataSpec, Names, SplitSpec
 from modelfleet.spec.expectations import ExpectationsSpec
-from modelfleet.spec.gate import CLASSIFICATION_METRICS, REGRESSION_METRICS, GatePolicy
+from modelfleet.spec.gate import (
+    CLASSIFICATION_LOSSES,
+    CLASSIFICATION_METRICS,
+    REGRESSION_LOSSES,
+    REGRESSION_METRICS,
+    GatePolicy,
+)
 from modelfleet.spec.section import Section
 from modelfleet.spec.serving import ServingSpec
 
@@ -117,7 +123,7 @@ class FleetSpec(Section):
 
     def _check_gate(self) -> None:
         regression = self.task is Task.REGRESSION
-        losses = ("absolute_error", "squared_error") if regression else ("brier", "log_loss")
+        losses = REGRESSION_LOSSES if regression else CLASSIFICATION_LOSSES
         if self.gate.loss is not None and self.gate.loss not in losses:
             raise ValueError(
                 f"gate.loss '{self.gate.loss}' is not for task {self.task}; valid are: {', '.join(losses)}"

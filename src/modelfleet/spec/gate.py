@@ -11,6 +11,10 @@ from modelfleet.spec.section import Section
 Intent = Literal["auto", "refresh", "change"]
 LossName = Literal["brier", "log_loss", "absolute_error", "squared_error"]
 
+CLASSIFICATION_LOSSES: Final = ("brier", "log_loss")
+REGRESSION_LOSSES: Final = ("absolute_error", "squared_error")
+"""Losses of each kind of task; the first is what an absent ``gate.loss`` means."""
+
 CLASSIFICATION_METRICS: Final = (
     "accuracy", "balanced_accuracy", "f1", "recall", "precision", "roc_auc", "log_loss", "brier",
 )  # fmt: skip

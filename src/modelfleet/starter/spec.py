@@ -73,7 +73,8 @@ def starter_spec(
         SpecError: The name is not a fleet's, or no column can be learned from.
         InputError: No entity, or the target is an entity column.
     """
-    from modelfleet.data.inference import infer_columns, infer_missing, infer_task, read_sample
+    from modelfleet.data.inference import infer_columns, infer_missing, infer_task
+    from modelfleet.data.sample import read_sample
     from modelfleet.data.sizes import entity_sizes
 
     if not entity or target in entity:
@@ -144,8 +145,8 @@ def _require(table: pa.Table, names: Sequence[str], data: DataSpec) -> None:
 def _check_task(table: pa.Table, data: DataSpec, task: Task) -> None:
     import pyarrow.compute as pc
 
-    from modelfleet.data.detection import NUMBER
     from modelfleet.data.text import as_text
+    from modelfleet.data.typed import NUMBER_PATTERN
 
     values = [v for v in as_text(table[data.target]).dictionary.drop_null().to_pylist() if v not in {"", *data.missing}]
     if task is Task.BINARY and len(values) != 2:
@@ -153,7 +154,7 @@ def _check_task(table: pa.Table, data: DataSpec, task: Task) -> None:
     if task is Task.REGRESSION:
         import pyarrow as pa
 
-        numeric = pc.match_substring_regex(pa.array(values, pa.string()), NUMBER).to_pylist()
+        numeric = pc.match_substring_regex(pa.array(values, pa.string()), NUMBER_PATTERN).to_pylist()
         odd = [value for value, number in zip(values, numeric, strict=True) if not number]
         if odd:
             raise DataError(f"--task regression: the target '{data.target}' holds {odd[0]!r}, expected numbers only")

@@ -10,11 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modelfleet.bundles.writer import BundleWriter
+from modelfleet.data.arrow_stream import from_bytes
 from modelfleet.evaluation.metrics import metric_names
 from modelfleet.evaluation.table import HoldoutShard, Standing, evaluate_shard
 from modelfleet.families.base import ENTITY
-from modelfleet.training.arrow import from_bytes, to_matrix
 from modelfleet.training.champion import Champion
+from modelfleet.training.matrix import to_matrix
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,12 +8,13 @@ import numpy as np
 import pyarrow as pa
 
 from modelfleet.bundles.modelfile import write_shard
+from modelfleet.data.arrow_stream import from_bytes, to_bytes
 from modelfleet.data.content import mixed
 from modelfleet.data.encoded import EncodedRows
 from modelfleet.data.split import HOLDOUT
 from modelfleet.errors import ModelfleetError
 from modelfleet.families.base import TrainingShard
-from modelfleet.training.arrow import from_bytes, from_matrix, to_bytes, to_matrix
+from modelfleet.training.matrix import from_matrix, to_matrix
 from modelfleet.training.prepared import PreparedShard
 
 if TYPE_CHECKING:

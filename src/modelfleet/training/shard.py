@@ -10,11 +10,12 @@ import numpy as np
 import pyarrow as pa
 
 from modelfleet.bundles.modelfile import write_shard
+from modelfleet.data.arrow_stream import from_bytes, to_bytes
 from modelfleet.data.split import TRAIN, VALIDATION
 from modelfleet.evaluation.table import HoldoutShard, Standing, evaluate_shard
 from modelfleet.families.base import ENTITY
-from modelfleet.training.arrow import from_bytes, from_matrix, to_bytes
 from modelfleet.training.champion import Champion
+from modelfleet.training.matrix import from_matrix
 from modelfleet.training.prepared import PreparedShard, fit_totals
 
 if TYPE_CHECKING:

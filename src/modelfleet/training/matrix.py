@@ -1,4 +1,4 @@
-"""Tables on their way between workers, as Arrow streams, with matrices as columns of lists."""
+"""Matrices as columns of lists, for tables on their way between workers."""
 
 from __future__ import annotations
 
@@ -7,20 +7,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-
-
-def to_bytes(table: pa.Table) -> bytes:
-    """Return a table as an Arrow stream, compressed by lz4."""
-    sink = pa.BufferOutputStream()
-    options = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
-    with pa.ipc.new_stream(sink, table.schema, options=options) as writer:
-        writer.write_table(table)
-    return bytes(sink.getvalue().to_pybytes())
-
-
-def from_bytes(data: bytes) -> pa.Table:
-    """Return the table of an Arrow stream."""
-    return pa.ipc.open_stream(data).read_all()
 
 
 def from_matrix(matrix: NDArray[Any]) -> pa.Array:
