@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 import apache_beam as beam
 
-from modelfleet.bundles.format import ShardFile
 from modelfleet.training.finish import finish
 from modelfleet.training.job import TrainingJob
+from modelfleet.training.pooled import PooledFit
 from modelfleet.training.shard import ShardResult
 
 
@@ -23,7 +23,7 @@ class FinishCandidate(beam.DoFn):
         self,
         _: bytes,
         results: Iterable[ShardResult],
-        pooled: Iterable[tuple[ShardFile, bytes, int] | str] = (),
+        pooled: Iterable[PooledFit | str] = (),
     ) -> None:
         """Write them; doing it again writes the same."""
         finish(TrainingJob.load(self._folder), list(results), next(iter(pooled), None), self._began)

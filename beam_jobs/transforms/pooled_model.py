@@ -7,9 +7,8 @@ from collections.abc import Iterable, Iterator
 import apache_beam as beam
 from apache_beam.pvalue import AsIter
 
-from modelfleet.bundles.format import ShardFile
 from modelfleet.training.job import TrainingJob
-from modelfleet.training.pooled import fit_pooled, sample_shard
+from modelfleet.training.pooled import PooledFit, fit_pooled, sample_shard
 
 
 class DrawSample(beam.DoFn):
@@ -34,7 +33,7 @@ class FitPooled(beam.DoFn):
     def __init__(self, folder: str) -> None:
         self._folder = folder
 
-    def process(self, _: bytes, samples: Iterable[tuple[int, bytes]]) -> Iterator[tuple[ShardFile, bytes, int] | str]:
+    def process(self, _: bytes, samples: Iterable[tuple[int, bytes]]) -> Iterator[PooledFit | str]:
         """Fit on the samples in the order of the shards, so that the result does not depend on who was first."""
         yield fit_pooled(TrainingJob.load(self._folder), [sample for _, sample in sorted(samples)])
 

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import apache_beam as beam
 from apache_beam.metrics import Metrics
 
-from modelfleet.bundles.format import ShardFile
 from modelfleet.training.job import TrainingJob
+from modelfleet.training.pooled import PooledFit
 from modelfleet.training.shard import ShardResult, train_shard
 
 
@@ -30,11 +30,9 @@ class TrainShards(beam.DoFn):
         """Read the run's folder once per worker."""
         self._job = TrainingJob.load(self._folder).ready()
 
-    def process(
-        self, shards: list[int], pooled: Iterable[tuple[ShardFile, bytes, int] | str] = ()
-    ) -> Iterator[ShardResult]:
+    def process(self, shards: list[int], pooled: Iterable[PooledFit | str] = ()) -> Iterator[ShardResult]:
         """Train a group of shards."""
-        model = next((found[1] for found in pooled if isinstance(found, tuple)), None)
+        model = next((fit.model for fit in pooled if isinstance(fit, PooledFit)), None)
         with ThreadPoolExecutor(self._threads, thread_name_prefix="shard") as pool:
             for result in pool.map(lambda shard: train_shard(self._job, shard, model), shards):
                 self._models.inc(0 if result.file is None else result.file.rows)

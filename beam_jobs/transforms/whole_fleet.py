@@ -8,7 +8,7 @@ import apache_beam as beam
 
 from modelfleet.training.finish import finish
 from modelfleet.training.job import TrainingJob
-from modelfleet.training.pooled import fit_pooled, sample_shard
+from modelfleet.training.pooled import PooledFit, fit_pooled, sample_shard
 from modelfleet.training.shard import train_shard
 
 
@@ -31,6 +31,6 @@ class TrainFleet(beam.DoFn):
             pooled = None
             if job.trains_pooled:
                 pooled = fit_pooled(job, list(pool.map(lambda shard: sample_shard(job, shard), shards)))
-            model = pooled[1] if isinstance(pooled, tuple) else None
+            model = pooled.model if isinstance(pooled, PooledFit) else None
             results = list(pool.map(lambda shard: train_shard(job, shard, model), shards))
         finish(job, results, pooled, self._began)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from modelfleet.data.schema import Feature
 from modelfleet.serving.loading import LoadedFleet, load_bundle
-from modelfleet.serving.predict import Failure, Outcome, predict_rows
+from modelfleet.serving.predict import Failure, Prediction, predict_rows
 from modelfleet.spec.data import ColumnType
 
 VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers(), max_size=2)
@@ -26,7 +26,7 @@ def row(**changes: Any) -> dict[str, Any]:
     }
 
 
-def reasons(results: list[Outcome | Failure]) -> list[str | None]:
+def reasons(results: list[Prediction | Failure]) -> list[str | None]:
     return [result.reason if isinstance(result, Failure) else None for result in results]
 
 
@@ -52,7 +52,7 @@ def test_a_bad_row_is_told_why_and_costs_no_other(shop: Any, changes: dict[str, 
     rows = [row(), row(**changes), row(store="b"), row(store="c"), row(store="new")]
     results = predict_rows(load(shop.bundle()), rows)
     assert says in str(reasons(results)[1])
-    others = [result.prediction for result in results if isinstance(result, Outcome)]
+    others = [result.prediction for result in results if isinstance(result, Prediction)]
     assert others == [101.0, 201.0, 301.0, 1001.0]
 
 
@@ -60,25 +60,25 @@ def test_missing_values_and_unknown_columns_and_levels_are_fine(shop: Any) -> No
     rows = [row(x=None), row(x="?"), row(x=""), row(x="2.5"), row(colour=None), row(colour="green"), row(other=[1])]
     results = predict_rows(load(shop.bundle()), rows)
     assert reasons(results) == [None] * len(rows)
-    assert [result.prediction for result in results[:4] if isinstance(result, Outcome)] == [100, 100, 100, 102.5]
+    assert [result.prediction for result in results[:4] if isinstance(result, Prediction)] == [100, 100, 100, 102.5]
 
 
 def test_an_entity_nobody_can_serve_is_told(shop: Any) -> None:
     results = predict_rows(load(shop.bundle(pooled=None)), [row(), row(store="../x")])
-    assert isinstance(results[0], Outcome)
+    assert isinstance(results[0], Prediction)
     assert reasons(results)[1] == "entity '../x' has no model of its own and the fleet has no pooled model"
 
 
 def test_labels_and_scores(shop: Any) -> None:
     binary = load(shop.bundle(schema=shop.schema("binary", ("no", "yes")), shards={0: {"a": 0.0}}, pooled=0.0))
     results = predict_rows(binary, [row(x=-2.0), row(x=2.0)])
-    assert [(r.prediction, round(r.score or 0, 3)) for r in results if isinstance(r, Outcome)] == [
+    assert [(r.prediction, round(r.score or 0, 3)) for r in results if isinstance(r, Prediction)] == [
         ("no", 0.119),
         ("yes", 0.881),
     ]
     three = load(shop.bundle(schema=shop.schema("multiclass", ("p", "q", "r")), shards={0: {"a": 0.0}}, pooled=0.0))
     results = predict_rows(three, [row(x=-2.0), row(x=2.0)])
-    assert [(r.prediction, round(r.score or 0, 3)) for r in results if isinstance(r, Outcome)] == [
+    assert [(r.prediction, round(r.score or 0, 3)) for r in results if isinstance(r, Prediction)] == [
         ("p", 0.881),
         ("q", 0.44),
     ]
@@ -111,4 +111,4 @@ def test_whatever_the_rows_hold_each_has_a_result(shop: Any, rows: list[dict[str
         shop.loaded = load(shop.bundle())
     results = predict_rows(shop.loaded, rows)
     assert len(results) == len(rows)
-    assert all(isinstance(result, Outcome | Failure) for result in results)
+    assert all(isinstance(result, Prediction | Failure) for result in results)

@@ -112,6 +112,11 @@ class LoadedBundle:
         """Entities loaded with a model of their own."""
         return self._slot.keys()
 
+    def schema_for(self, entity: str) -> str | None:
+        """Return the fingerprint of the schema that encodes an entity's rows; None where no model serves it."""
+        file = self._file_of[self._slot.get(entity, self._default)]
+        return None if file < 0 else self._files[file].file.fingerprint
+
     def predict_encoded(self, encode: Callable[[Schema], EncodedRows], entities: Sequence[str]) -> Predicted:
         """Predict rows, each by its entity's model, or by the pooled one where the entity has none.
 

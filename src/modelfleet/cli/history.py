@@ -10,7 +10,7 @@ from rich.table import Table
 
 from modelfleet.cli.output import JsonFlag, out, print_json
 from modelfleet.home import Home
-from modelfleet.releases.ledger import Ledger
+from modelfleet.serving.status import fleet_history
 from modelfleet.spec.file import load_spec
 
 
@@ -20,7 +20,7 @@ def history(
 ) -> None:
     """List every release of the fleet, newest first: which bundle, why, by whom."""
     fleet = load_spec(spec).fleet
-    releases = sorted(Ledger(Home.from_environment().fleet(fleet).releases).all(), key=lambda r: -r.generation)
+    releases = fleet_history(Home.from_environment(), fleet)
     if as_json:
         print_json([release.model_dump(mode="json") for release in releases])
         return

@@ -27,6 +27,7 @@ def score(
 
     from modelfleet.engines.launch import run_job
     from modelfleet.engines.options import pipeline_options
+    from modelfleet.serving.score_piece import bad_rows_path
 
     home = Home.from_environment()
     fleet = load_spec(spec)
@@ -42,7 +43,7 @@ def score(
         arguments = ["--fleet-home", str(folders.root), "--spec", str(document), "--generation", str(chosen)]
         arguments += ["--input", str(Path(data).absolute()), "--output", str(output.absolute())]
         run_job("beam_jobs.score", arguments, pipeline_options(fleet, "score", home))
-    bad_rows = output.with_name(f"{output.stem}_bad_rows.parquet")
+    bad_rows = bad_rows_path(output)
     scored = pq.read_metadata(output).num_rows
     bad = pq.read_metadata(bad_rows).num_rows if bad_rows.exists() else 0
     if as_json:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from modelfleet.data.text import TEXT, text_of
+from modelfleet.data.text import TEXT, as_text, text_of
 from modelfleet.data.typed import is_missing
+from modelfleet.errors import DataError, nearest
+
+if TYPE_CHECKING:
+    from modelfleet.data.schema import Schema
 
 EMPTY = ""
 """The key of a row that belongs to no entity: no key column may be empty."""
@@ -61,6 +66,19 @@ def entity_keys(columns: Sequence[pa.DictionaryArray], missing: Collection[str] 
         parts.append(texts.take(column.indices))
     keys = parts[0] if len(parts) == 1 else pc.binary_join_element_wise(*parts, _SEPARATOR)
     return keys.dictionary_encode().cast(TEXT)
+
+
+def table_entities(schema: Schema, table: pa.Table) -> pa.DictionaryArray:
+    """Return the keys of a table's n rows; null where a row belongs to no entity.
+
+    Raises:
+        DataError: A key column is not there.
+    """
+    for column in schema.entity:
+        if column not in table.column_names:
+            hint = nearest(column, table.column_names)
+            raise DataError(f"the rows have no column '{column}', which says whose a row is{hint}")
+    return entity_keys([as_text(table[column]) for column in schema.entity], schema.missing)
 
 
 def shard_of(entity: str, shards: int) -> int:

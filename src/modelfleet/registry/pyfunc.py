@@ -65,11 +65,12 @@ class FleetModel:
         import pyarrow as pa
 
         from modelfleet.data.encode import encode_table
+        from modelfleet.data.entity import table_entities
         from modelfleet.serving.predict import label_and_score
 
         fleet = self._fleet
         table = pa.Table.from_pandas(model_input, preserve_index=False)
-        entities = self._entities(table)
+        entities: list[str | None] = table_entities(fleet.any_schema, table).to_pylist()
         predicted = fleet.models.predict_encoded(
             lambda schema: encode_table(schema, table), [entity or "" for entity in entities]
         )
@@ -86,20 +87,3 @@ class FleetModel:
         for i, label in enumerate(fleet.models.classes):
             answer[f"{PROBABILITY}{label}"] = np.where(served, predicted.values[:, i], np.nan)
         return answer.set_index(model_input.index)
-
-    def _entities(self, table: Any) -> list[str | None]:
-        """Return each row's entity; None where it has none."""
-        from modelfleet.data.entity import entity_keys
-        from modelfleet.data.text import as_text
-        from modelfleet.errors import DataError, nearest
-
-        schema = self._fleet.any_schema
-        for name in schema.entity:
-            if name not in table.column_names:
-                raise DataError(
-                    f"the frame has no column '{name}', which says whose a row is{nearest(name, table.column_names)}"
-                )
-        keys: list[str | None] = entity_keys(
-            [as_text(table[name]) for name in schema.entity], schema.missing
-        ).to_pylist()
-        return keys

@@ -29,27 +29,20 @@ class LoadedFleet:
     Attributes:
         generation: The release it was loaded for.
         models: The loaded files.
-        schemas: Every schema of the bundle by its fingerprint; they agree on entity columns and task.
-        schema_of: The schema's fingerprint by entity, where the bundle has several schemas; else empty.
-        pooled_schema: Fingerprint of the pooled model's schema; None where there is no pooled model.
     """
 
     generation: int
     models: LoadedBundle
-    schemas: Mapping[str, Schema]
-    schema_of: Mapping[str, str]
-    pooled_schema: str | None
+
+    @property
+    def schemas(self) -> Mapping[str, Schema]:
+        """Every schema of the bundle by its fingerprint; they agree on entity columns and task."""
+        return self.models.bundle.manifest.schemas
 
     @property
     def any_schema(self) -> Schema:
         """One of the schemas, for what they agree on: the entity columns and the task."""
         return next(iter(self.schemas.values()))
-
-    def fingerprint_for(self, entity: str) -> str | None:
-        """Return which schema encodes an entity's rows; None where neither it nor the fleet has a model."""
-        if len(self.schemas) == 1:
-            return next(iter(self.schemas))
-        return self.schema_of.get(entity, self.pooled_schema)
 
 
 def load_release(release: Release, *, fleet: str, reuse: LoadedFleet | None = None) -> LoadedFleet:
@@ -94,14 +87,8 @@ def load_bundle(bundle: Bundle, *, fleet: str, generation: int, reuse: LoadedFle
         raise BundleError(f"{bundle.path}: is a bundle of fleet '{manifest.fleet}', but this process serves '{fleet}'")
     _check_schemas(bundle)
     models = LoadedBundle(bundle, reuse=None if reuse is None else reuse.models)
-    schema_of: dict[str, str] = {}
-    if len(manifest.schemas) > 1:
-        pairs = zip(bundle.index["entity"].to_pylist(), bundle.index["path"].to_pylist(), strict=True)
-        schema_of = {entity: bundle.files[path].fingerprint for entity, path in pairs}
-    pooled = None if manifest.pooled is None else bundle.files[manifest.pooled.path].fingerprint
-    loaded = LoadedFleet(generation, models, manifest.schemas, schema_of, pooled)
-    _try_models(bundle, loaded)
-    return loaded
+    _try_models(bundle, models)
+    return LoadedFleet(generation, models)
 
 
 def _check_schemas(bundle: Bundle) -> None:
@@ -121,14 +108,13 @@ def _check_schemas(bundle: Bundle) -> None:
             )
 
 
-def _try_models(bundle: Bundle, loaded: LoadedFleet) -> None:
+def _try_models(bundle: Bundle, models: LoadedBundle) -> None:
     """Predict one plain row with the pooled model and with the first model of each file, or refuse the bundle."""
     entities = _sample(bundle)
     tries = [f"the model of entity '{entity}'" for entity in entities]
-    models = loaded.models
     try:
         values = [models.predict_encoded(lambda schema: plain_rows(schema, len(entities)), entities).values]
-        if loaded.pooled_schema is not None:
+        if bundle.manifest.pooled is not None:
             values.append(models.predict_pooled(lambda schema: plain_rows(schema, 1), 1).values)
             tries.append("the pooled model")
     except Exception as error:

@@ -1,4 +1,4 @@
-"""From rows and loaded models to predictions: one outcome or one reason per row, whatever the rows hold."""
+"""From rows and loaded models to predictions: one prediction or one reason per row, whatever the rows hold."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Prediction:
     """A row's prediction.
 
     Attributes:
@@ -57,7 +57,7 @@ class Failure:
     entity: str | None
 
 
-def predict_rows(fleet: LoadedFleet, rows: Sequence[Mapping[str, Any]]) -> list[Outcome | Failure]:
+def predict_rows(fleet: LoadedFleet, rows: Sequence[Mapping[str, Any]]) -> list[Prediction | Failure]:
     """Predict rows, each with its entity's own model or the pooled one. Never raises for data.
 
     A feature column that is absent fails the row, so that a renamed column is noticed; null, the empty text and the
@@ -70,7 +70,7 @@ def predict_rows(fleet: LoadedFleet, rows: Sequence[Mapping[str, Any]]) -> list[
     Returns:
         One result per row, in order.
     """
-    results: list[Outcome | Failure | None] = [None] * len(rows)
+    results: list[Prediction | Failure | None] = [None] * len(rows)
     groups: dict[str, list[int]] = {}
     entities: list[str] = [""] * len(rows)
     schema = fleet.any_schema
@@ -80,16 +80,16 @@ def predict_rows(fleet: LoadedFleet, rows: Sequence[Mapping[str, Any]]) -> list[
         except ValueError as error:
             results[i] = Failure(str(error), None)
             continue
-        fingerprint = fleet.fingerprint_for(entities[i])
+        fingerprint = fleet.models.schema_for(entities[i])
         if fingerprint is None:
             results[i] = Failure(no_model(entities[i]), entities[i])
         else:
             groups.setdefault(fingerprint, []).append(i)
     for fingerprint, members in groups.items():
         schema = fleet.schemas[fingerprint]
-        outcomes = _predict_group(fleet, schema, [rows[i] for i in members], [entities[i] for i in members])
-        for i, outcome in zip(members, outcomes, strict=True):
-            results[i] = outcome
+        found = _predict_group(fleet, schema, [rows[i] for i in members], [entities[i] for i in members])
+        for i, result in zip(members, found, strict=True):
+            results[i] = result
     return [result for result in results if result is not None]
 
 
@@ -128,18 +128,18 @@ def _entity(row: Mapping[str, Any], schema: Schema) -> str:
 
 def _predict_group(
     fleet: LoadedFleet, schema: Schema, rows: Sequence[Mapping[str, Any]], entities: Sequence[str]
-) -> list[Outcome | Failure]:
+) -> list[Prediction | Failure]:
     encoded, errors = encode_records(schema, rows)
     for i, row in enumerate(rows):
         nested = next((f.name for f in schema.features if isinstance(row.get(f.name), dict | list)), None)
         if nested is not None:
             errors.setdefault(i, f"column '{nested}' is {shown(row[nested])}: expected a plain value")
     good = np.array([i for i in range(len(rows)) if i not in errors], dtype=np.int64)
-    outcomes = iter(_predict_encoded(fleet, encoded.take(good), [entities[i] for i in good]))
-    return [Failure(errors[i], entities[i]) if i in errors else next(outcomes) for i in range(len(rows))]
+    found = iter(_predict_encoded(fleet, encoded.take(good), [entities[i] for i in good]))
+    return [Failure(errors[i], entities[i]) if i in errors else next(found) for i in range(len(rows))]
 
 
-def _predict_encoded(fleet: LoadedFleet, encoded: EncodedRows, entities: Sequence[str]) -> list[Outcome | Failure]:
+def _predict_encoded(fleet: LoadedFleet, encoded: EncodedRows, entities: Sequence[str]) -> list[Prediction | Failure]:
     if not entities:
         return []
     predicted = predict_encoded(fleet, encoded, entities)
@@ -147,7 +147,7 @@ def _predict_encoded(fleet: LoadedFleet, encoded: EncodedRows, entities: Sequenc
     return [
         Failure(predicted.failures[i], entity)
         if i in predicted.failures
-        else Outcome(entity, _plain(labels[i]), None if scores is None else float(scores[i]), predicted.served_by[i])
+        else Prediction(entity, _plain(labels[i]), None if scores is None else float(scores[i]), predicted.served_by[i])
         for i, entity in enumerate(entities)
     ]
 

@@ -17,7 +17,7 @@ from modelfleet.releases.ledger import Ledger
 from modelfleet.serving.answer import Answer, DeadLetter
 from modelfleet.serving.lease import PERIODS, Lease, LeaseFolder, LeaseKeeper, Refusal, process_name
 from modelfleet.serving.loading import load_release
-from modelfleet.serving.predict import Failure, Outcome, predict_rows
+from modelfleet.serving.predict import Failure, Prediction, predict_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -155,7 +155,7 @@ class ResidentFleet:
         return serving
 
     def _result(
-        self, request: Request, result: Outcome | Failure, generation: int, now: datetime
+        self, request: Request, result: Prediction | Failure, generation: int, now: datetime
     ) -> Answer | DeadLetter:
         if isinstance(result, Failure):
             return DeadLetter.of(

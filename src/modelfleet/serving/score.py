@@ -10,9 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modelfleet.data.encode import encode_raw_table
-from modelfleet.data.entity import entity_keys
-from modelfleet.data.text import as_text
-from modelfleet.errors import DataError, nearest
+from modelfleet.data.entity import table_entities
 from modelfleet.serving.predict import label_and_score, no_model, predict_encoded
 
 if TYPE_CHECKING:
@@ -69,12 +67,7 @@ def score_table(fleet: LoadedFleet, table: pa.Table) -> Scored:
     Raises:
         DataError: A column the models need is not there.
     """
-    schema = fleet.any_schema
-    for column in schema.entity:
-        if column not in table.column_names:
-            hint = nearest(column, table.column_names)
-            raise DataError(f"the rows have no column '{column}', which says whose they are{hint}")
-    keys = entity_keys([as_text(table[column]) for column in schema.entity], schema.missing)
+    keys = table_entities(fleet.any_schema, table)
     failures: dict[int, str] = {}
     values = np.zeros((len(table), max(len(fleet.models.classes), 1)))
     served_by = np.full(len(table), "none", dtype=object)
@@ -98,7 +91,7 @@ def _by_schema(
 ) -> list[tuple[str, NDArray[np.int64]]]:
     """Return which rows need which schema, noting those that belong to no entity or have no model."""
     distinct: list[str] = keys.dictionary.to_pylist()
-    fingerprints = [fleet.fingerprint_for(entity) for entity in distinct]
+    fingerprints = [fleet.models.schema_for(entity) for entity in distinct]
     names = sorted({name for name in fingerprints if name is not None})
     number = {name: i for i, name in enumerate(names)}
     of_entity = np.array([-1 if f is None else number[f] for f in fingerprints] + [-2], dtype=np.int64)

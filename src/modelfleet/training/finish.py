@@ -16,11 +16,11 @@ from modelfleet.evaluation.table import HoldoutShard, Standing, evaluate_shard
 from modelfleet.families.base import ENTITY
 from modelfleet.training.champion import Champion
 from modelfleet.training.matrix import to_matrix
+from modelfleet.training.pooled import PooledFit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from modelfleet.bundles.format import ShardFile
     from modelfleet.training.job import TrainingJob
     from modelfleet.training.shard import ShardResult
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def finish(
     job: TrainingJob,
     results: Sequence[ShardResult],
-    pooled: tuple[ShardFile, bytes, int] | str | None,
+    pooled: PooledFit | str | None,
     began: float,
 ) -> dict[str, Any]:
     """Write the candidate's index and manifest, the evaluation table, and train.json last.
@@ -44,7 +44,7 @@ def finish(
     """
     results = sorted(results, key=lambda result: result.shard)
     tables = [from_bytes(result.evaluation) for result in results]
-    if isinstance(pooled, tuple):
+    if isinstance(pooled, PooledFit):
         tables.append(_evaluate_pooled(job, results, pooled))
     evaluation = pa.concat_tables(tables).combine_chunks()
     spec = job.run.spec
@@ -58,17 +58,17 @@ def finish(
     for result in results:
         if result.file is not None:
             writer.include(result.file, job.schema)
-    if isinstance(pooled, tuple):
-        writer.include_pooled(pooled[0], job.schema)
+    if isinstance(pooled, PooledFit):
+        writer.include_pooled(pooled.file, job.schema)
     bundle = writer.finish(_index_rows(job, evaluation))
     job.run.write_table("evaluation", evaluation)
     failures = {entity: reason for result in results for entity, reason in result.failures.items()}
     report = {
         "models": bundle.index.num_rows,
         "failures": failures,
-        "pooled": isinstance(pooled, tuple),
+        "pooled": isinstance(pooled, PooledFit),
         "pooled_failure": pooled if isinstance(pooled, str) else None,
-        "pooled_rows": pooled[2] if isinstance(pooled, tuple) else 0,
+        "pooled_rows": pooled.rows if isinstance(pooled, PooledFit) else 0,
         "entities": sum(table.num_rows for table in tables[: len(results)]),
         "quarantined": len(job.quarantined),
         "bundle_sha256": bundle.sha256,
@@ -79,9 +79,7 @@ def finish(
     return report
 
 
-def _evaluate_pooled(
-    job: TrainingJob, results: Sequence[ShardResult], pooled: tuple[ShardFile, bytes, int]
-) -> pa.Table:
+def _evaluate_pooled(job: TrainingJob, results: Sequence[ShardResult], pooled: PooledFit) -> pa.Table:
     """Compare the pooled model with the champion's, and with one constant, over the holdout rows of the fleet."""
     rows = pa.concat_tables([from_bytes(result.pooled_rows) for result in results])
     outputs = job.schema.outputs
@@ -93,7 +91,7 @@ def _evaluate_pooled(
         bounds=np.array([0, rows.num_rows], dtype=np.int64),
         target=rows["target"].to_numpy(),
         row_hash=rows["row_hash"].to_numpy(),
-        rows_train=np.array([pooled[2]], dtype=np.int64),
+        rows_train=np.array([pooled.rows], dtype=np.int64),
         rows_validation=np.zeros(1, dtype=np.int64),
     )
     predictions = {
@@ -105,7 +103,7 @@ def _evaluate_pooled(
     standing = Standing(
         has_candidate=np.ones(1, dtype=bool),
         has_champion=np.array([job.champion is not None and job.champion.manifest.pooled is not None]),
-        unchanged=np.array([champion is not None and champion.pooled_unchanged(from_bytes(pooled[1]))]),
+        unchanged=np.array([champion is not None and champion.pooled_unchanged(from_bytes(pooled.model))]),
         reference_note="" if champion is None else champion.pooled_note(),
     )
     return evaluate_shard(job.schema, job.run.spec.gate, holdout, predictions, standing, kind="pooled")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +26,21 @@ if TYPE_CHECKING:
 
 POOLED_ENTITY = ""
 """What stands in the entity column of the pooled model's table; nothing reads it."""
+
+
+@dataclass(frozen=True)
+class PooledFit:
+    """The pooled model, fitted and written; travels between workers.
+
+    Attributes:
+        file: The model file in the candidate.
+        model: The table of one model, as an Arrow stream.
+        rows: Rows it was fitted on.
+    """
+
+    file: ShardFile
+    model: bytes
+    rows: int
 
 
 def sample_shard(job: TrainingJob, shard: int) -> bytes:
@@ -52,7 +68,7 @@ def sample_shard(job: TrainingJob, shard: int) -> bytes:
     )
 
 
-def fit_pooled(job: TrainingJob, samples: Sequence[bytes]) -> tuple[ShardFile, bytes, int] | str:
+def fit_pooled(job: TrainingJob, samples: Sequence[bytes]) -> PooledFit | str:
     """Fit the pooled model and write it into the candidate.
 
     Args:
@@ -60,7 +76,7 @@ def fit_pooled(job: TrainingJob, samples: Sequence[bytes]) -> tuple[ShardFile, b
         samples: What ``sample_shard`` returned, in the order of the shards.
 
     Returns:
-        The file written, the model as an Arrow stream and the number of rows it was fitted on; or why there is none.
+        The model, or why there is none.
     """
     parts = [from_bytes(sample) for sample in samples]
     target = np.concatenate([part["target"].to_numpy() for part in parts]) if parts else np.empty(0)
@@ -77,7 +93,7 @@ def fit_pooled(job: TrainingJob, samples: Sequence[bytes]) -> tuple[ShardFile, b
         return fitted.failures.get(POOLED_ENTITY, "the family returned no model")
     model = job.run.spec.model
     file = write_shard(job.run.candidate, None, model.family, model.parameters, job.schema, fitted.models)
-    return file, to_bytes(fitted.models), len(target)
+    return PooledFit(file, to_bytes(fitted.models), len(target))
 
 
 def _rows_to_fit(job: TrainingJob) -> int:
