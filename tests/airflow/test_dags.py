@@ -125,7 +125,7 @@ def test_a_param_of_the_wrong_type_is_refused(dagbag: DagBag, name: str, value: 
 
 def test_params_have_the_types_of_the_form(dagbag: DagBag) -> None:
     params = dagbag.dags["shops_retrain"].params
-    assert params.dump() == {"entities": None, "overrides": {}, "reason": "", "engine": "local", "force": False}
+    assert params.dump() == {"entities": None, "overrides": None, "reason": None, "engine": "local", "force": False}
     assert params.get_param("engine").schema["enum"] == ["local", "flink", "dataflow"]
     assert dagbag.dags["shops_rollback"].params.dump() == {"to": None, "reason": ""}
 

@@ -41,7 +41,7 @@ def resign_file(bundle, path, data):
 
 
 def test_missing_folder(tmp_path):
-    with pytest.raises(BundleError, match=r"bundle\.json: cannot be read .*roll back"):
+    with pytest.raises(BundleError, match=r"bundle\.json: cannot be read .*modelfleet rollback"):
         Bundle.open(tmp_path / "nowhere")
 
 
@@ -76,7 +76,7 @@ def test_every_file_truncated_altered_or_missing(bundle, verify):
             with pytest.raises(BundleError, match=message) as caught:
                 LoadedBundle(Bundle.open(bundle.path, sha256=bundle.sha256, verify=verify))
             assert str(file) in str(caught.value)
-            assert "roll back" in str(caught.value)
+            assert "modelfleet rollback" in str(caught.value)
             file.write_bytes(good)
     assert LoadedBundle(Bundle.open(bundle.path, sha256=bundle.sha256, verify=verify)).entities
 

@@ -132,6 +132,8 @@ def _job_server() -> Finding:
         return Finding("Flink job server", "ok", find_job_server(Home.from_environment()).endpoint)
     except EngineUnavailableError as error:
         return Finding("Flink job server", "optional", str(error).split(":")[0], "`modelfleet serve` starts one")
+    except OSError:  # the finding about the home folder says what is wrong with it
+        return Finding("Flink job server", "optional", "the home folder cannot be read")
 
 
 def _mlflow() -> Finding:

@@ -55,41 +55,47 @@ class Comparison:
         return 1e-12 * max(abs(self.candidate_loss), abs(self.difference.loss))
 
 
-def choose(
-    row: Evaluated, intent: Literal["refresh", "change"], *, loss: str, margin: float, pooled: bool
-) -> Comparison:
+def choose(row: Evaluated, intent: Literal["refresh", "change"], *, loss: str, margin: float) -> Comparison:
     """Return the comparison that decides a row.
 
-    A candidate is compared with what would serve the entity without it: its champion; where it has none, the pooled
-    model that will serve after this run; where nothing serves it yet, the baseline (and then the pooled model, by
-    ``not_worse_than_pooled``).
+    A candidate is compared with the champion. Where the entity has none of its own, the rule is ``first``, whoever
+    serves it meanwhile: the baseline, and then the pooled model, by ``against_pooled``. So a second run on the same
+    data decides as the first did.
 
     Args:
         row: What was measured.
         intent: Of this entity.
         loss: Name of the loss.
         margin: Share of the reference's mean loss called "not worse".
-        pooled: Whether the new pooled model is promoted.
     """
-    rule: Rule = intent
-    reference, whom = "champion", "the champion"
-    if not row.serves_already:
-        rule, reference, whom = "first", "baseline", "the baseline"
-    elif not row.has_champion and pooled and row.differences["pooled"].n > 0:
-        reference, whom = "pooled", "the new pooled model"
-    elif not row.has_champion:
-        whom = "the serving pooled model"
-    difference = row.differences[reference]
-    bound = margin * difference.loss if rule == "refresh" and math.isfinite(difference.loss) else 0.0
-    return Comparison(rule, reference, whom, loss, row.candidate_loss, difference, bound)
+    if not row.has_champion:
+        return Comparison("first", "baseline", "the baseline", loss, row.candidate_loss, row.differences["baseline"])
+    difference = row.differences["champion"]
+    bound = margin * difference.loss if intent == "refresh" and math.isfinite(difference.loss) else 0.0
+    return Comparison(intent, "champion", "the champion", loss, row.candidate_loss, difference, bound)
 
 
-def against_pooled(row: Evaluated, loss: str) -> Comparison | None:
-    """Return the comparison of a first model with the new pooled one; None where that could not be measured."""
-    difference = row.differences["pooled"]
-    if row.kind == "pooled" or difference.n == 0:
+def against_pooled(row: Evaluated, loss: str, *, new_pooled: bool) -> Comparison | None:
+    """Return the comparison of a first model with the pooled model that would serve the entity without it.
+
+    Args:
+        row: What was measured.
+        loss: Name of the loss.
+        new_pooled: Whether this run's pooled model is promoted; otherwise the serving one stays, where there is one.
+
+    Returns:
+        None where it could not be measured, as with a pooled model that may have seen the holdout.
+    """
+    if row.kind == "pooled":
         return None
-    return Comparison("first", "pooled", "the new pooled model", loss, row.candidate_loss, difference)
+    serving = row.differences["champion"]
+    reference, whom = "pooled", "the new pooled model"
+    if not new_pooled and serving.n > 0 and row.reference_valid:
+        reference, whom = "champion", "the serving pooled model"
+    difference = row.differences[reference]
+    if difference.n == 0:
+        return None
+    return Comparison("first", reference, whom, loss, row.candidate_loss, difference)
 
 
 def tested(comparisons: Sequence[Comparison], unfit: Sequence[bool]) -> list[Comparison]:

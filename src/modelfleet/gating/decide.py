@@ -106,16 +106,13 @@ class _Gate:
     def decide(self, rows: list[Evaluated], *, new_pooled: bool, has_pooled: bool) -> list[EntityDecision]:
         """Decide rows whose false discoveries are controlled together."""
         reasons = [unfit(row, self.policy.thresholds, self.quarantined) for row in rows]
-        chosen = [
-            choose(row, self.intent_of(row.entity), loss=self.loss, margin=self.policy.margin, pooled=new_pooled)
-            for row in rows
-        ]
+        chosen = [choose(row, self.intent_of(row.entity), loss=self.loss, margin=self.policy.margin) for row in rows]
         counted = [i for i, row in enumerate(rows) if self._testable(row, chosen[i])]
         for i, comparison in zip(
             counted, tested([chosen[i] for i in counted], [reasons[i] is not None for i in counted]), strict=True
         ):
             chosen[i] = comparison
-        return [self._row(*parts, has_pooled) for parts in zip(rows, chosen, reasons, strict=True)]
+        return [self._row(*parts, new_pooled, has_pooled) for parts in zip(rows, chosen, reasons, strict=True)]
 
     def _testable(self, row: Evaluated, comparison: Comparison) -> bool:
         enough = comparison.difference.n >= self.policy.min_holdout_rows
@@ -126,7 +123,9 @@ class _Gate:
         # only the champion may have seen these rows: the new pooled model and the baseline are of this run
         return comparison.reference != "champion" or row.reference_valid
 
-    def _row(self, row: Evaluated, comparison: Comparison, reason: str | None, has_pooled: bool) -> EntityDecision:
+    def _row(
+        self, row: Evaluated, comparison: Comparison, reason: str | None, new_pooled: bool, has_pooled: bool
+    ) -> EntityDecision:
         base = _numbers(row, comparison)
         stays = _stays(row, has_pooled)
         if reason is not None:
@@ -139,7 +138,7 @@ class _Gate:
                 unchanged=True,
                 sentence=f"{row.name}: the candidate equals the champion: kept",
             )
-        proof, outcome, decisive = self._compare(row, comparison)
+        proof, outcome, decisive = self._compare(row, comparison, new_pooled)
         if outcome is Outcome.PROMOTE:
             return replace(base, outcome=outcome, sentence=f"{row.name}: {proof}: promoted")
         if self.force:
@@ -148,7 +147,7 @@ class _Gate:
         shown = _numbers(row, decisive)
         return replace(shown, outcome=outcome, sentence=f"{row.name}: {proof}: {stays}")
 
-    def _compare(self, row: Evaluated, comparison: Comparison) -> tuple[str, Outcome, Comparison]:
+    def _compare(self, row: Evaluated, comparison: Comparison, new_pooled: bool) -> tuple[str, Outcome, Comparison]:
         """Return the numbers in words, the outcome without force, and the comparison that decided it."""
         obstacle = self._obstacle(row, comparison)
         if obstacle is not None:
@@ -158,8 +157,10 @@ class _Gate:
         doubt = self._doubt(row, comparison)
         if doubt is not None:
             return f"{text}, {doubt}", _fallback(row), comparison
-        if comparison.rule == "first" and (rival := against_pooled(row, self.loss)) is not None:
-            return self._beside_pooled(text, comparison, rival)
+        if comparison.rule == "first":
+            rival = against_pooled(row, self.loss, new_pooled=new_pooled)
+            if rival is not None:
+                return self._beside_pooled(text, comparison, rival)
         return text, Outcome.PROMOTE, comparison
 
     def _obstacle(self, row: Evaluated, comparison: Comparison) -> str | None:
@@ -181,6 +182,9 @@ class _Gate:
             if not comparison.better:
                 return "not better"
             return None if p <= level else f"not proven within the margin of {number(comparison.bound)}"
+        if comparison.rule == "first" and row.kind == "pooled":
+            # the last resort: without it, entities that get no model of their own are not answered at all
+            return None if comparison.better else "not better than a constant"
         if comparison.rule == "first":
             return None if p <= level else "not proven better than a constant"
         # the pooled model is one test, not one of many

@@ -66,11 +66,6 @@ class Evaluated:
         """How sentences call it."""
         return "pooled model" if self.kind == "pooled" else self.entity or "''"
 
-    @property
-    def serves_already(self) -> bool:
-        """Whether anything serves the entity now: a model of its own, or the champion bundle's pooled model."""
-        return self.has_champion or self.differences["champion"].n > 0 or not self.reference_valid
-
 
 def read_evaluation(table: pa.Table, metrics: Iterable[str]) -> list[Evaluated]:
     """Read the rows of an evaluation table.
