@@ -6,6 +6,7 @@ Set MODELFLEET_SCREENSHOTS to a folder to keep the pictures; `make screenshots` 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,9 +70,10 @@ def test_the_trigger_form_asks_for_the_parameters_and_starts_a_run(page: Page, a
     page.get_by_role("button", name="Trigger").first.click()
     dialog = page.get_by_role("dialog")
     for name in ("Entities", "Overrides", "Reason", "Engine", "Force"):
-        expect(dialog.get_by_text(name, exact=True).first).to_be_attached(timeout=WAIT)
+        field = dialog.get_by_role("group").filter(has_text=re.compile(f"^{name}"))
+        expect(field).to_be_visible(timeout=WAIT)
     keep(page, "airflow-trigger")
-    expect(dialog.get_by_text("{}", exact=True)).to_be_visible(timeout=WAIT)  # the editor has loaded
+    expect(dialog.get_by_role("textbox", name="Editor content")).to_be_attached(timeout=WAIT)  # it loads last
     dialog.get_by_role("button", name="Trigger").last.click()  # nothing has to be filled in
     page.wait_for_url("**/runs/manual__*", timeout=WAIT)
     run = played.airflow.latest_run("income_retrain")
