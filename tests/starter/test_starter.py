@@ -281,13 +281,15 @@ Run = Callable[..., "tuple[int, str, str]"]
 
 
 @pytest.fixture
-def run_init() -> Run:
+def run_init(monkeypatch: pytest.MonkeyPatch) -> Run:
     from typer import Typer
     from typer.testing import CliRunner
 
     from modelfleet.cli.init import init
     from modelfleet.cli.output import reports_errors
 
+    # the command sets up the log of its process, and this process has other tests to run
+    monkeypatch.setattr("modelfleet.cli.output.show_own_warnings_only", lambda: None)
     app = Typer()
     app.command()(reports_errors(init))
 

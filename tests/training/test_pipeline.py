@@ -10,6 +10,7 @@ from beam_jobs.train import main
 from modelfleet.bundles.loaded import LoadedBundle
 from modelfleet.bundles.reader import Bundle
 from modelfleet.data.encode import encode_table
+from modelfleet.errors import BundleError
 from modelfleet.evaluation.table import evaluation_schema
 from modelfleet.spec.fleet import Task
 from modelfleet.training.prepared import PreparedShard
@@ -268,13 +269,23 @@ def test_a_step_that_has_not_run_is_named(make_spec, begin_run, train, capsys, l
     assert not (run.folder / "train.json").exists()
 
 
-def test_an_altered_champion_stops_the_step(make_spec, begin_run, train, publish, capsys):
+def test_a_champion_altered_after_the_run_began_stops_the_step(make_spec, begin_run, train, publish, capsys):
+    first = begin_run(make_spec(), SIZES, run_id="first")
+    assert train(first) == 0
+    publish(first)
+    second = begin_run(make_spec(), SIZES, run_id="second")
+    (first.candidate / "bundle.json").write_text("{}")
+    assert train(second) == 1
+    assert "altered" in capsys.readouterr().err
+
+
+def test_a_run_against_an_altered_champion_does_not_begin(make_spec, begin_run, train, publish):
     first = begin_run(make_spec(), SIZES, run_id="first")
     assert train(first) == 0
     publish(first)
     (first.candidate / "bundle.json").write_text("{}")
-    assert train(begin_run(make_spec(), SIZES, run_id="second")) == 1
-    assert "altered" in capsys.readouterr().err
+    with pytest.raises(BundleError, match=r"generation 1, which serves now, is damaged.*modelfleet rollback"):
+        begin_run(make_spec(), SIZES, run_id="second")
 
 
 @pytest.mark.parametrize("engine", ["local", "flink"])

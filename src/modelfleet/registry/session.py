@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelfleet.errors import MissingExtraError, ModelfleetError, RegistryUnavailableError
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
     from modelfleet.home import Home
+
+SQLITE = "sqlite:///"
 
 SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -42,7 +46,7 @@ REFUSALS = frozenset(
 
 def tracking_uri(home: Home) -> str:
     """Return ``$MLFLOW_TRACKING_URI``, or a SQLite file below the home folder."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home.mlflow / 'mlflow.db'}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{home.mlflow / 'mlflow.db'}"
 
 
 @contextmanager
@@ -69,8 +73,8 @@ def mlflow_session(uri: str) -> Iterator[MlflowClient]:
         before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
         try:
             mlflow.set_tracking_uri(uri)
-            client = mlflow.MlflowClient(uri, uri)
-            with _environment(FIRST_QUESTION, even_if_set=True):
+            with _environment(FIRST_QUESTION, even_if_set=True), _alone_with_a_file(uri):
+                client = mlflow.MlflowClient(uri, uri)
                 client.search_experiments(max_results=1)
             yield client
         except MlflowException as error:
@@ -82,6 +86,19 @@ def mlflow_session(uri: str) -> Iterator[MlflowClient]:
             raise _unavailable(uri, str(error).partition("\n")[0]) from error
         finally:
             mlflow.set_tracking_uri(before)  # None means what the environment says
+
+
+@contextmanager
+def _alone_with_a_file(uri: str) -> Iterator[None]:
+    """Let one process at a time open a SQLite file: the first creates its tables, which two cannot do at once."""
+    if not uri.startswith(SQLITE):
+        yield
+        return
+    path = Path(uri.removeprefix(SQLITE))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(path.name + ".lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _unavailable(uri: str, reason: str) -> RegistryUnavailableError:
