@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from modelfleet.cli.output import JsonFlag, out, print_json
@@ -24,7 +25,7 @@ def history(
     if as_json:
         print_json([release.model_dump(mode="json") for release in releases])
         return
-    table = Table(title=f"releases of {fleet}")
+    table = Table(title=f"releases of {fleet}", title_justify="left", box=SIMPLE_HEAD, padding=0)
     for column in ("generation", "reason", "bundle", "version", "by", "when", "note"):
         table.add_column(column)
     for release in releases:

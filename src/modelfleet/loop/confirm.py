@@ -121,7 +121,8 @@ class _Watch:
             if why is not None:
                 return f"process {lease.process} refuses generation {number}: {why}", live
         if live and not behind and now >= self._settled:
-            sentence = f"{len(live)} live process{'es' if len(live) > 1 else ''} serve generation {number} or newer"
+            who = "1 live process serves" if len(live) == 1 else f"{len(live)} live processes serve"
+            sentence = f"{who} generation {number} or newer"
             return self._end("confirmed", live, sentence)
         if not self._seen_any:
             return self._end("unconfirmed", live, f"generation {number} is published, but no process serves this fleet")
