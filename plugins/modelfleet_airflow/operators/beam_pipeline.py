@@ -9,7 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 from airflow.providers.apache.beam.hooks.beam import BeamHook, BeamRunnerType, beam_options_to_args
-from airflow.providers.apache.beam.operators.beam import BeamRunPythonPipelineOperator
+from airflow.providers.apache.beam.operators.beam import (
+    GOOGLE_PROVIDER,
+    BeamDataflowMixin,
+    BeamRunPythonPipelineOperator,
+)
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from modelfleet.errors import InputError, RetryableError
@@ -70,7 +74,15 @@ class ControlledBeamHook(BeamHook):
         raise AirflowException(message)
 
 
-class ControlledBeamOperator(BeamRunPythonPipelineOperator):
+class _GoogleOnlyForDataflow(BeamDataflowMixin):
+    """Comes before the provider's class among the bases, which refuses every runner without the Google provider."""
+
+    def __init__(self) -> None:
+        if GOOGLE_PROVIDER:
+            super().__init__()
+
+
+class ControlledBeamOperator(BeamRunPythonPipelineOperator, _GoogleOnlyForDataflow):
     """BeamRunPythonPipelineOperator whose pipeline ends with the task, whatever ends the task."""
 
     def __init__(self, **arguments: Any) -> None:
