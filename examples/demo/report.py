@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -86,7 +87,7 @@ class DemoFacts:
 
     def show(self, console: Console) -> None:
         """Print the facts as a table."""
-        table = Table(title=f"What happened to {self.entities} entities")
+        table = Table(title=f"What happened to {self.entities} entities", title_justify="left", box=SIMPLE_HEAD)
         for column in ("run", "state", "generation", "promoted", "kept", "refused", "seconds"):
             table.add_column(column, justify="left" if column in {"run", "state"} else "right")
         for run in self.runs:
