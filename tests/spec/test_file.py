@@ -120,7 +120,7 @@ def broken(document: dict[str, Any], field: str, value: object) -> dict[str, Any
             {"roc_auc": {"minimum": 1}},
             "gate.thresholds.roc_auc.minimum: no such key; did you mean 'min'?",
         ),
-        ("model/qqq", 1, "model.qqq: no such key; valid are: family, features, min_rows"),
+        ("model/qqq", 1, "model.qqq: no such key; valid are: candidates, family, features, min_rows"),
         # wrong values
         ("fleet", "Sales Fleet", "fleet: is 'Sales Fleet': String should match pattern"),
         ("fleet", "../x", "fleet: is '../x': String should match pattern"),

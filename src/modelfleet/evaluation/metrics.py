@@ -1,9 +1,19 @@
 """Metrics of many entities at once: scikit-learn's values where defined, NaN elsewhere.
 
-Undefined, hence NaN: everything without rows or with a row that has no prediction; ROC AUC unless every class is
-among the rows; binary recall without a positive row, precision without a positive prediction, F1 without either;
-R2 of fewer than two rows or of a constant target. Macro averages follow scikit-learn's default: over the classes
-seen in the truth or the predictions, a class whose own value is undefined counting as 0.
+Undefined, hence NaN (``undefined.py`` says why for each): everything without rows or with a row that has no
+prediction; ROC AUC unless every class is among the rows; binary recall without a positive row, precision without a
+positive prediction, F1 without either; R2 of fewer than two rows or of a constant target. Macro averages follow
+scikit-learn's default: over the classes seen in the truth or the predictions, a class whose own value is undefined
+counting as 0.
+
+``calibration_error`` is the expected calibration error over B bins of equal width (Naeini, Cooper and Hauskrecht 2015):
+
+    sum over bins b of (n_b / n) * |mean outcome in b - mean probability in b|
+
+with bins (0, 1/B], (1/B, 2/B], ...; 0 belongs to the first. The probability is the positive class's for two classes,
+and the outcome whether the row is of it; for more it is the largest one, and the outcome whether it is right.
+
+``pinball`` is the mean of max(q * (y - p), (q - 1) * (y - p)) (Koenker and Bassett 1978).
 """
 
 from __future__ import annotations
@@ -13,11 +23,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modelfleet.evaluation.losses import row_losses
+from modelfleet.evaluation.ranking import area_under_curve
+from modelfleet.evaluation.ratio import ratio
+from modelfleet.spec.evaluation import EvaluationSpec
 from modelfleet.spec.fleet import Task
 from modelfleet.spec.gate import CLASSIFICATION_METRICS, REGRESSION_METRICS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+DEFAULT = EvaluationSpec()
 
 
 def metric_names(task: Task) -> tuple[str, ...]:
@@ -31,6 +46,7 @@ def metrics_by_segment(
     target: NDArray[np.float64],
     segment: NDArray[np.int64],
     n_segments: int,
+    options: EvaluationSpec = DEFAULT,
 ) -> dict[str, NDArray[np.float64]]:
     """Measure every segment.
 
@@ -40,6 +56,7 @@ def metrics_by_segment(
         target: (n,) class index, or number.
         segment: (n,) segment of each row, in [0, n_segments); any order.
         n_segments: Number of segments; one may have no rows.
+        options: How many bins, which quantile.
 
     Returns:
         For each of ``metric_names(task)``, (n_segments,) float64.
@@ -47,15 +64,19 @@ def metrics_by_segment(
     missing = np.isnan(prediction).any(axis=1)
     broken = np.bincount(segment, weights=missing, minlength=n_segments) > 0
     found = (
-        _regression(prediction[:, 0], target, segment, n_segments)
+        _regression(prediction[:, 0], target, segment, n_segments, options.quantile)
         if task is Task.REGRESSION
-        else _classification(prediction, target.astype(np.int64), segment, n_segments)
+        else _classification(prediction, target.astype(np.int64), segment, n_segments, options.calibration_bins)
     )
     return {name: np.where(broken, np.nan, found[name]) for name in metric_names(task)}
 
 
 def _regression(
-    prediction: NDArray[np.float64], target: NDArray[np.float64], segment: NDArray[np.int64], size: int
+    prediction: NDArray[np.float64],
+    target: NDArray[np.float64],
+    segment: NDArray[np.int64],
+    size: int,
+    quantile: float,
 ) -> dict[str, NDArray[np.float64]]:
     rows = np.bincount(segment, minlength=size).astype(np.float64)
     error = prediction - target
@@ -70,11 +91,18 @@ def _regression(
         "mae": ratio(np.bincount(segment, weights=np.abs(error), minlength=size), rows),
         "rmse": np.sqrt(ratio(residual, rows)),
         "r2": 1.0 - ratio(residual, np.where(low < high, spread, 0.0)),
+        "pinball": ratio(
+            np.bincount(segment, weights=np.maximum(-quantile * error, (1.0 - quantile) * error), minlength=size), rows
+        ),
     }
 
 
 def _classification(
-    prediction: NDArray[np.float64], truth: NDArray[np.int64], segment: NDArray[np.int64], size: int
+    prediction: NDArray[np.float64],
+    truth: NDArray[np.int64],
+    segment: NDArray[np.int64],
+    size: int,
+    bins: int,
 ) -> dict[str, NDArray[np.float64]]:
     classes = prediction.shape[1]
     rows = np.bincount(segment, minlength=size).astype(np.float64)
@@ -96,37 +124,25 @@ def _classification(
     }
     if classes == 2:
         found |= {"f1": f1[:, 1], "recall": recall[:, 1], "precision": precision[:, 1]}
-        found["roc_auc"] = _auc(prediction[:, 1], truth == 1, segment, size)
+        found["roc_auc"] = area_under_curve(prediction[:, 1], truth == 1, segment, size)
+        found["calibration_error"] = _calibration_error(prediction[:, 1], target, segment, rows, bins)
     else:
         seen = ((true + said) > 0).sum(axis=1)
         for name, values in (("f1", f1), ("recall", recall), ("precision", precision)):
             found[name] = ratio(np.nansum(values, axis=1), seen)
-        each = [_auc(prediction[:, k], truth == k, segment, size) for k in range(classes)]
+        each = [area_under_curve(prediction[:, k], truth == k, segment, size) for k in range(classes)]
         found["roc_auc"] = np.mean(each, axis=0)
+        found["calibration_error"] = _calibration_error(prediction.max(axis=1), right, segment, rows, bins)
     return found
 
 
-def _auc(
-    score: NDArray[np.float64], positive: NDArray[np.bool_], segment: NDArray[np.int64], size: int
+def _calibration_error(
+    probability: NDArray[np.float64],
+    outcome: NDArray[Any],
+    segment: NDArray[np.int64],
+    rows: NDArray[np.float64],
+    bins: int,
 ) -> NDArray[np.float64]:
-    """Return the area under each segment's ROC curve by Mann and Whitney's rank sum; ties share their mean rank."""
-    order = np.lexsort((score, segment))
-    scores, segments, positives = score[order], segment[order], positive[order]
-    first = np.ones(len(order), dtype=bool)
-    first[1:] = (scores[1:] != scores[:-1]) | (segments[1:] != segments[:-1])
-    tie = np.cumsum(first) - 1
-    starts = np.flatnonzero(first)
-    ends = np.append(starts[1:], len(order))
-    rows = np.bincount(segments, minlength=size)
-    before = np.cumsum(rows) - rows
-    rank = ((starts + ends + 1) / 2)[tie] - before[segments]  # 1-based within the segment
-    ups = np.bincount(segments, weights=positives, minlength=size)
-    total = np.bincount(segments, weights=rank * positives, minlength=size)
-    return ratio(total - ups * (ups + 1) / 2, ups * (rows - ups))
-
-
-def ratio(over: NDArray[Any], under: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the quotients of two arrays of one shape; NaN where the divisor is not above 0."""
-    out = np.full(np.shape(over), np.nan)
-    np.divide(over, under, out=out, where=under > 0)
-    return out
+    place = np.searchsorted(np.linspace(0.0, 1.0, bins + 1)[1:-1], probability)
+    gap = np.bincount(segment * bins + place, weights=outcome - probability, minlength=len(rows) * bins)
+    return ratio(np.abs(gap).reshape(len(rows), bins).sum(axis=1), rows)

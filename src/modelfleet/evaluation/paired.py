@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modelfleet.evaluation.metrics import ratio
+from modelfleet.evaluation.ratio import ratio
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,6 +51,18 @@ class Observations:
             segment=own,
             counts=np.bincount(own, minlength=n_segments).astype(np.int64),
         )
+
+    def within(self, part: NDArray[np.int64], n_parts: int) -> Observations:
+        """Return the same observations, belonging to parts of the entities.
+
+        Args:
+            part: (n,) part of each row, in [0, n_parts); rows of one observation have equal content, hence one part.
+            n_parts: Number of parts.
+        """
+        own = np.empty(len(self.sizes), dtype=np.int64)
+        own[self.of_row] = part
+        counts = np.bincount(own, minlength=n_parts).astype(np.int64)
+        return Observations(of_row=self.of_row, sizes=self.sizes, segment=own, counts=counts)
 
     def average(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return (m,) means of the row values of each observation."""

@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from modelfleet.evaluation.losses import loss_name, row_losses
-from modelfleet.evaluation.metrics import metric_names, metrics_by_segment
+from modelfleet.evaluation.metrics import DEFAULT, metric_names, metrics_by_segment
 from modelfleet.evaluation.paired import Observations
+from modelfleet.evaluation.undefined import undefined_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from modelfleet.data.schema import Schema
+    from modelfleet.spec.evaluation import EvaluationSpec
     from modelfleet.spec.fleet import Task
     from modelfleet.spec.gate import GatePolicy
 
@@ -25,6 +27,9 @@ REFERENCES: Final = ("champion", "pooled", "baseline")
 """What a candidate is compared with: what serves the entity now, the new pooled model, a constant."""
 
 WHO: Final = ("candidate", *REFERENCES)
+
+MEASURED: Final = ("candidate", "champion")
+"""For whom the table says why a metric is undefined."""
 
 Kind = Literal["entity", "pooled"]
 
@@ -88,6 +93,7 @@ def evaluation_schema(task: Task) -> pa.Schema:
         columns += [(f"diff_{reference}_mean", pa.float64()), (f"diff_{reference}_se", pa.float64())]
         columns += [(f"diff_{reference}_n", pa.int64())]
     columns += [("reference_valid", pa.bool_()), ("reference_note", pa.string())]
+    columns += [(f"undefined_{who}", pa.string()) for who in MEASURED]
     return pa.schema(columns)
 
 
@@ -99,6 +105,7 @@ def evaluate_shard(
     standing: Standing,
     *,
     kind: Kind = "entity",
+    options: EvaluationSpec = DEFAULT,
 ) -> pa.Table:
     """Measure every entity of a shard on its holdout, all at once.
 
@@ -113,11 +120,13 @@ def evaluate_shard(
             predictions with NaN rows where there is no model; None or absent means for no row at all.
         standing: Which models there are.
         kind: ``entity``, or ``pooled`` for the row of the pooled model.
+        options: How many bins, which quantile.
 
     Returns:
         One row per entity, columns ``evaluation_schema(schema.task)``. ``<who>_loss`` is the mean over independent
         observations (exact duplicates averaged into one), so ``diff_<ref>_mean`` is the difference of two of them;
-        ``<who>_<metric>`` are over rows, as scikit-learn defines them. NaN means undefined or no prediction.
+        ``<who>_<metric>`` are over rows, as scikit-learn defines them. NaN means undefined or no prediction;
+        ``undefined_<who>`` says why (``undefined_text``), null where all metrics have a value.
     """
     size = len(holdout.entities)
     rows = np.diff(holdout.bounds)
@@ -141,11 +150,14 @@ def evaluate_shard(
         prediction = predictions.get(who)
         if prediction is None:
             columns |= {f"{who}_{name}": np.full(size, np.nan) for name in ("loss", *metric_names(schema.task))}
+            columns[f"undefined_{who}"] = ["no_prediction"] * size
             continue
         losses[who] = row_losses(loss, prediction, holdout.target, policy.clip)
         columns[f"{who}_loss"] = observations.mean(losses[who])
-        for name, values in metrics_by_segment(schema.task, prediction, holdout.target, segment, size).items():
-            columns[f"{who}_{name}"] = values
+        metrics = metrics_by_segment(schema.task, prediction, holdout.target, segment, size, options)
+        columns |= {f"{who}_{name}": values for name, values in metrics.items()}
+        if who in MEASURED:
+            columns[f"undefined_{who}"] = undefined_text(schema.task, metrics, prediction, segment, size)
     for reference in REFERENCES:
         if "candidate" in losses and reference in losses:
             mean, error, count = observations.difference(losses["candidate"], losses[reference])

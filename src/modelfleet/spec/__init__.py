@@ -1,23 +1,29 @@
 """The fleet spec: its sections, reading it from YAML, and overriding parts of it for one run."""
 
 from modelfleet.spec.data import Column, ColumnRole, ColumnType, DataSpec, SplitSpec
+from modelfleet.spec.evaluation import EvaluationSpec
 from modelfleet.spec.expectations import EntityExpectations, ExpectationsSpec, RowExpectation
 from modelfleet.spec.file import load_spec, parse_spec
-from modelfleet.spec.fleet import FleetSpec, ModelSpec, ResourcesSpec, ScheduleSpec, Task
+from modelfleet.spec.fleet import FleetSpec, ResourcesSpec, ScheduleSpec, Task
 from modelfleet.spec.gate import GatePolicy, Threshold
+from modelfleet.spec.model import CandidateSpec, ModelSpec, PooledSpec, Recipe
 from modelfleet.spec.overrides import override
 from modelfleet.spec.serving import ServingSpec
 
 __all__ = [
+    "CandidateSpec",
     "Column",
     "ColumnRole",
     "ColumnType",
     "DataSpec",
     "EntityExpectations",
+    "EvaluationSpec",
     "ExpectationsSpec",
     "FleetSpec",
     "GatePolicy",
     "ModelSpec",
+    "PooledSpec",
+    "Recipe",
     "ResourcesSpec",
     "RowExpectation",
     "ScheduleSpec",

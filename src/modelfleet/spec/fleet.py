@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, model_validator
 
 from modelfleet.errors import nearest
 from modelfleet.spec.data import UNUSED_TYPES, Column, ColumnRole, ColumnType, DataSpec, Names, SplitSpec
+from modelfleet.spec.evaluation import EvaluationSpec, check_slices
 from modelfleet.spec.expectations import ExpectationsSpec
 from modelfleet.spec.gate import (
     CLASSIFICATION_LOSSES,
@@ -18,6 +19,7 @@ from modelfleet.spec.gate import (
     REGRESSION_METRICS,
     GatePolicy,
 )
+from modelfleet.spec.model import ModelSpec
 from modelfleet.spec.section import Section
 from modelfleet.spec.serving import ServingSpec
 
@@ -32,27 +34,6 @@ class Task(StrEnum):
 
 CRON = r"^(@(hourly|daily|weekly|monthly|yearly)|[^\s@]+( [^\s@]+){4})$"
 """Five fields, or one of the usual short forms."""
-
-
-class ModelSpec(Section):
-    """What is trained for each entity.
-
-    Attributes:
-        family: Name of a family: ``tree``, ``logistic``, ``linear``, ``sklearn``, or one an installed package
-            adds. Absent means ``tree``.
-        parameters: The family's own parameters; it says which it knows.
-        min_rows: Training rows below which an entity gets no model of its own and is served by the pooled one.
-        features: Columns used; absent means every column whose role is feature.
-        seed: Seed of every random draw.
-        pooled_rows: Most rows the pooled model is fitted on, drawn evenly over the fleet.
-    """
-
-    family: str = "tree"
-    parameters: dict[str, JsonValue] = Field(default_factory=dict)
-    min_rows: int = Field(default=20, ge=2)
-    features: Names | None = None
-    seed: int = Field(default=0, ge=0, le=2**31 - 1)
-    pooled_rows: int = Field(default=100_000, ge=10)
 
 
 class ScheduleSpec(Section):
@@ -101,6 +82,7 @@ class FleetSpec(Section):
     split: SplitSpec = SplitSpec()
     expectations: ExpectationsSpec = ExpectationsSpec()
     model: ModelSpec = ModelSpec()
+    evaluation: EvaluationSpec = EvaluationSpec()
     gate: GatePolicy = GatePolicy()
     schedule: ScheduleSpec = ScheduleSpec()
     serving: ServingSpec = ServingSpec()
@@ -116,6 +98,8 @@ class FleetSpec(Section):
             raise ValueError(f"data.target '{self.data.target}' is also an entity column")
         if self.model.features is not None and not self.model.features:
             raise ValueError("model.features is empty, so there is nothing to learn from; leave it out to use all")
+        if self.model.candidates and self.split.validation == 0:
+            raise ValueError("model.candidates are chosen on validation rows, but split.validation is 0")
         self._check_gate()
         if self.data.columns is not None:
             self._check_columns()
@@ -151,6 +135,7 @@ class FleetSpec(Section):
             having = [name for name, column in columns.items() if column.role is role]
             if len(having) > 1:
                 raise ValueError(f"at most one column may have role {role}, but {', '.join(having)} have it")
+        check_slices(self.evaluation.slices, columns, entity=self.entity, target=self.data.target)
         self._check_target(columns[self.data.target].type)
         self._check_features(columns)
 

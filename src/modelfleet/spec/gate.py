@@ -17,10 +17,11 @@ REGRESSION_LOSSES: Final = ("absolute_error", "squared_error")
 
 CLASSIFICATION_METRICS: Final = (
     "accuracy", "balanced_accuracy", "f1", "recall", "precision", "roc_auc", "log_loss", "brier",
+    "calibration_error",
 )  # fmt: skip
 """Names a threshold may use for classes, beside ``loss``."""
 
-REGRESSION_METRICS: Final = ("mae", "rmse", "r2")
+REGRESSION_METRICS: Final = ("mae", "rmse", "r2", "pinball")
 """Names a threshold may use for numbers, beside ``loss``."""
 
 
