@@ -11,9 +11,10 @@ from beam_jobs.launcher import launch
 from modelfleet.data.plan import make_plan
 from modelfleet.data.prepared import clear_results, read_error
 from modelfleet.data.reading import pieces_of
-from modelfleet.errors import DataError
-from modelfleet.families.catalog import make_family
+from modelfleet.errors import DataError, SpecError
 from modelfleet.run import Run
+from modelfleet.spec.evaluation import check_slices
+from modelfleet.training.recipes import make_families
 
 log = logging.getLogger("modelfleet.prepare")
 
@@ -39,7 +40,11 @@ def prepare(run: Run, options: Sequence[str]) -> None:
         champion_index=None if champion is None else str(champion.path / champion.manifest.index.path),
     )
     # What the step 'train' would refuse is refused before anybody waits for it
-    make_family(run.spec.model.family, plan.outline(), run.spec.model.parameters, run.spec.model.seed)
+    make_families(run.spec.model, plan.outline())
+    try:
+        check_slices(run.spec.evaluation.slices, plan.columns, entity=run.spec.entity, target=run.spec.data.target)
+    except ValueError as wrong:
+        raise SpecError(str(wrong)) from wrong
     pieces = [piece for file in plan.files for piece in pieces_of(file)]
     if not pieces:
         raise DataError(f"{run.spec.data.source}: holds no rows")

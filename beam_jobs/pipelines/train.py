@@ -1,4 +1,4 @@
-"""The training pipeline: sample and fit the pooled model, train and evaluate every shard, finish the candidate."""
+"""The training pipeline: fit the pooled model, choose among candidates, train and evaluate every shard, finish."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import apache_beam as beam
 from apache_beam.pvalue import AsIter
 
 from beam_jobs.transforms.candidate import FinishCandidate
+from beam_jobs.transforms.choosing import ChooseCandidates
 from beam_jobs.transforms.pooled_model import PooledModel
 from beam_jobs.transforms.shard_training import TrainShards
 from beam_jobs.transforms.whole_fleet import TrainFleet
@@ -40,12 +41,14 @@ def build_train(pipeline: beam.Pipeline, job: TrainingJob) -> None:
         | "Groups of shards" >> beam.FlatMap(lambda _: groups)
         | "Spread over the workers" >> beam.Reshuffle()
     )
-    side = []
+    side: dict[str, AsIter] = {}
     if job.trains_pooled:
-        side.append(AsIter(spread | "Pooled model" >> PooledModel(folder)))
-    results = spread | "Train and evaluate" >> beam.ParDo(TrainShards(folder, threads), *side)
+        side["pooled"] = AsIter(spread | "Pooled model" >> PooledModel(folder))
+    if job.choosing:
+        side["chosen"] = AsIter(spread | "Candidates" >> ChooseCandidates(folder, threads, side.get("pooled")))
+    results = spread | "Train and evaluate" >> beam.ParDo(TrainShards(folder, threads), **side)
     _ = (
         pipeline
         | "Once all are trained" >> beam.Impulse()
-        | "Finish the candidate" >> beam.ParDo(FinishCandidate(folder, began), AsIter(results), *side)
+        | "Finish the candidate" >> beam.ParDo(FinishCandidate(folder, began), AsIter(results), **side)
     )

@@ -10,6 +10,7 @@ from modelfleet.training.finish import finish
 from modelfleet.training.job import TrainingJob
 from modelfleet.training.pooled import PooledFit
 from modelfleet.training.shard import ShardResult
+from modelfleet.training.trial import Chosen
 
 
 class FinishCandidate(beam.DoFn):
@@ -24,6 +25,8 @@ class FinishCandidate(beam.DoFn):
         _: bytes,
         results: Iterable[ShardResult],
         pooled: Iterable[PooledFit | str] = (),
+        chosen: Iterable[Chosen] = (),
     ) -> None:
         """Write them; doing it again writes the same."""
-        finish(TrainingJob.load(self._folder), list(results), next(iter(pooled), None), self._began)
+        job = TrainingJob.load(self._folder)
+        finish(job, list(results), next(iter(pooled), None), self._began, next(iter(chosen), None))

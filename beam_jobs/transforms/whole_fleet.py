@@ -9,7 +9,8 @@ import apache_beam as beam
 from modelfleet.training.finish import finish
 from modelfleet.training.job import TrainingJob
 from modelfleet.training.pooled import PooledFit, fit_pooled, sample_shard
-from modelfleet.training.shard import train_shard
+from modelfleet.training.trial import choose, try_shard
+from modelfleet.training.winners import finished_shard
 
 
 class TrainFleet(beam.DoFn):
@@ -24,7 +25,7 @@ class TrainFleet(beam.DoFn):
         self._began = began
 
     def process(self, _: bytes) -> None:
-        """Sample, fit the pooled model, train and evaluate every shard, finish."""
+        """Sample, fit the pooled model, choose among candidates if there are any, evaluate every shard, finish."""
         job = TrainingJob.load(self._folder).ready()
         shards = sorted(job.shards)
         with ThreadPoolExecutor(self._threads, thread_name_prefix="shard") as pool:
@@ -32,5 +33,8 @@ class TrainFleet(beam.DoFn):
             if job.trains_pooled:
                 pooled = fit_pooled(job, list(pool.map(lambda shard: sample_shard(job, shard), shards)))
             model = pooled.model if isinstance(pooled, PooledFit) else None
-            results = list(pool.map(lambda shard: train_shard(job, shard, model), shards))
-        finish(job, results, pooled, self._began)
+            chosen = None
+            if job.choosing:
+                chosen = choose(list(pool.map(lambda shard: try_shard(job, shard, model), shards)))
+            results = list(pool.map(lambda shard: finished_shard(job, shard, model, chosen), shards))
+        finish(job, results, pooled, self._began, chosen)

@@ -38,6 +38,8 @@ STEP_OF = {
     "quarantine": "validate",
     "validation": "validate",
     "evaluation": "train",
+    "slices": "train",
+    "candidates": "train",
     "train": "train",
     "decisions": "gate",
     "gate": "gate",
@@ -270,7 +272,7 @@ class Run:
         """Return a table that a step has left.
 
         Args:
-            name: ``profile``, ``evaluation`` or ``decisions``.
+            name: ``profile``, ``evaluation``, ``slices``, ``candidates`` or ``decisions``.
 
         Raises:
             StepError: The step has not run.

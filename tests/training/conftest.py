@@ -27,7 +27,7 @@ def in_process():
 
 @pytest.fixture
 def make_spec():
-    def make(task="binary", engine="local", model=None, shards=3):
+    def make(task="binary", engine="local", model=None, shards=3, **sections):
         return parse_spec(
             {
                 "fleet": "shops",
@@ -35,8 +35,13 @@ def make_spec():
                 "task": task,
                 "engine": engine,
                 "data": {"source": "unused.csv", "target": "sold"},
-                "model": {"family": "tree", "min_rows": 20, **(model or {})},
+                "model": {
+                    **({} if "candidates" in (model or {}) else {"family": "tree"}),
+                    "min_rows": 20,
+                    **(model or {}),
+                },
                 "resources": {"shards": shards, "threads": 2},
+                **sections,
             },
             origin="test",
         )
@@ -48,7 +53,9 @@ def make_spec():
 def begin_run(tmp_path):
     """Begin a run and leave in its folder what the steps prepare and validate would have left."""
 
-    def begin(spec, sizes, *, seed=0, quarantine=None, entities=None, split="split-1", run_id=None, classes=None):
+    def begin(
+        spec, sizes, *, seed=0, quarantine=None, entities=None, split="split-1", run_id=None, classes=None, rows=_rows
+    ):
         run = Run.open(Home(tmp_path / "home"), spec, run_id=run_id or f"run-{seed}", entities=entities)
         schema = Schema(
             entity=("shop",),
@@ -66,7 +73,7 @@ def begin_run(tmp_path):
         profile = []
         for shard in range(3):
             here = [name for place, name in enumerate(sorted(sizes)) if place % 3 == shard]
-            tables = [_rows(name, sizes[name], schema, seed) for name in here]
+            tables = [rows(name, sizes[name], schema, seed) for name in here]
             if not tables:
                 continue
             table = pa.concat_tables(tables)

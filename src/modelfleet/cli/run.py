@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ from modelfleet.run import Run
 from modelfleet.spec.file import load_spec
 
 MOST_NOTES = 30
+MOST_WINNERS = 5
 
 
 def run(
@@ -112,7 +114,7 @@ def summarise(report: StepReport) -> str:
         case "validate":
             text = f"{result['quarantined']} entities quarantined, report in {result['data_docs']}"
         case "train":
-            text = f"{result['models']:,} models, {len(result['failures'])} failures"
+            text = f"{result['models']:,} models, {len(result['failures'])} failures{winners(result)}"
         case "gate" if result["refused"]:
             text = f"REFUSED: {result['reason']}"
         case "gate":
@@ -124,6 +126,18 @@ def summarise(report: StepReport) -> str:
         case _:
             text = str(result.get("reason") or result["outcome"])
     return text
+
+
+def winners(result: Mapping[str, Any]) -> str:
+    """Return how many entities each candidate won, the most successful first; nothing where there was no choice."""
+    ranked = sorted(result.get("candidates", ()), key=lambda candidate: -candidate["chosen"])
+    if not ranked:
+        return ""
+    shown = [f"{candidate['chosen']:,} {candidate['label']}" for candidate in ranked[:MOST_WINNERS]]
+    left = ranked[MOST_WINNERS:]
+    if left:
+        shown.append(f"{sum(candidate['chosen'] for candidate in left):,} {len(left)} others")
+    return f"; chosen: {', '.join(shown)}"
 
 
 def notes(report: StepReport) -> list[str]:

@@ -64,7 +64,7 @@ def _rank_sums(
     ends = np.append(starts[1:], len(order))
     before = np.cumsum(rows) - rows
     rank = ((starts + ends + 1) / 2)[tie] - before[segments]  # 1-based within the segment
-    return np.bincount(segments, weights=rank * positive[order], minlength=len(rows))
+    return np.bincount(segments, weights=rank * positive[order], minlength=len(rows)).astype(np.float64)
 
 
 def _rank_sums_loop(bounds: Any, score: Any, positive: Any, total: Any) -> None:

@@ -43,11 +43,12 @@ def run_report(run: Run, decisions: Decisions) -> RunReport:
         run_id=run.record.run_id,
         fleet=run.spec.fleet,
         params=_params(run, gate),
-        metrics=_metrics(evaluation, gate, prepare),
+        metrics=_metrics(evaluation, gate, prepare) | _choices(run),
         tags=_tags(run, outcome, docs),
         note=_note(run, gate, outcome, docs),
         evaluation=evaluation,
         decisions=decisions.to_table(),
+        tables={name: run.table(name) for name, made in _further_tables(run).items() if made},
         files={f"run/{name}": run.folder / f"{name}.json" for name in ("spec", "prepare", "validation", "gate")},
         dataset=_dataset(run, prepare),
     )
@@ -82,9 +83,19 @@ def _numbers(table: pa.Table, name: str) -> np.ndarray[Any, np.dtype[np.float64]
 
 def _params(run: Run, gate: dict[str, Any]) -> dict[str, str]:
     model, record = run.spec.model, run.record
+    if model.candidates:
+        recipes = {
+            "family": ", ".join(dict.fromkeys(recipe.family for recipe in model.recipes)),
+            "pooled": model.pooled_recipe.label,
+            **{f"candidate.{number:02d}": recipe.label for number, recipe in enumerate(model.recipes, start=1)},
+        }
+    else:
+        recipes = {
+            "family": model.family,
+            **{f"parameters.{name}": _text(value) for name, value in sorted(model.parameters.items())},
+        }
     return {
-        "family": model.family,
-        **{f"parameters.{name}": _text(value) for name, value in sorted(model.parameters.items())},
+        **recipes,
         "features": ", ".join(model.features) if model.features else "all",
         "min_rows": str(model.min_rows),
         "seed": str(model.seed),
@@ -110,6 +121,22 @@ def _metrics(evaluation: pa.Table, gate: dict[str, Any], prepare: dict[str, Any]
             for q in QUANTILES:
                 metrics[f"{name}_p{q * 100:.0f}"] = float(np.quantile(numbers, q))
     return metrics
+
+
+def _choices(run: Run) -> dict[str, float]:
+    """Return how many entities each candidate won, and how far it is from the fleet's best; nothing without choice."""
+    metrics = {}
+    for candidate in run.read("train").get("candidates", []):
+        name = f"candidate.{candidate['number']:02d}" if candidate["number"] else "candidate.pooled"
+        metrics[f"{name}.chosen"] = float(candidate["chosen"])
+        if candidate["difference"] is not None:
+            metrics[f"{name}.difference"] = float(candidate["difference"])
+    return metrics
+
+
+def _further_tables(run: Run) -> dict[str, bool]:
+    """Return which tables the training step leaves beside the evaluation."""
+    return {"slices": bool(run.spec.evaluation.slices), "candidates": bool(run.spec.model.candidates)}
 
 
 def _tags(run: Run, outcome: str, docs: str) -> dict[str, str]:

@@ -38,7 +38,7 @@ def log_tables(client: MlflowClient, run_id: str, report: RunReport) -> None:
     """Keep the tables whole as Parquet, and the decisions as the table MLflow's pages compare across runs."""
     from modelfleet.registry.figures import figures
 
-    for name, table in (("evaluation", report.evaluation), ("decisions", report.decisions)):
+    for name, table in {"evaluation": report.evaluation, "decisions": report.decisions, **report.tables}.items():
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink, compression="zstd")
         _log_bytes(client, run_id, sink.getvalue().to_pybytes(), f"tables/{name}.parquet")

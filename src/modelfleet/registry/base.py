@@ -47,6 +47,7 @@ class RunReport:
         note: A summary in Markdown.
         evaluation: One row per entity: metrics of candidate, champion, pooled and baseline.
         decisions: One row per entity: what the gate decided and why.
+        tables: Further tables kept with the run, by name, such as ``slices`` and ``candidates``.
         files: Further files kept with the run, by the name they get there.
         dataset: What was trained on; None where it is not known.
     """
@@ -59,6 +60,7 @@ class RunReport:
     note: str
     evaluation: pa.Table
     decisions: pa.Table
+    tables: Mapping[str, pa.Table] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)
     dataset: DatasetRef | None = None
 

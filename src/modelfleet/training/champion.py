@@ -91,13 +91,13 @@ class Champion:
         classes = self._job.schema.classes
         return values[:, [self._loaded.classes.index(name) for name in classes]] if classes else values
 
-    def unchanged(self, models: pa.Table) -> NDArray[np.bool_]:
-        """Return, for each model of a table just fitted, whether the champion's model of the entity equals it."""
+    def unchanged(self, models: pa.Table, family: str) -> NDArray[np.bool_]:
+        """Return, for each model of a table a family just fitted, whether the champion's of the entity equals it."""
         result = np.zeros(models.num_rows, dtype=bool)
         position = {entity: row for row, entity in enumerate(models[ENTITY].to_pylist())}
         for path in pc.unique(self._index["path"]).to_pylist():
             file = self._bundle.files[path]
-            if (file.family, file.fingerprint) != (self._job.run.spec.model.family, self._job.schema.fingerprint):
+            if (file.family, file.fingerprint) != (family, self._job.schema.fingerprint):
                 continue
             here = self._index.filter(pc.equal(self._index["path"], path))
             pairs = [
@@ -116,7 +116,8 @@ class Champion:
         if ref is None:
             return False
         file = self._bundle.files[ref.path]
-        same = (file.family, file.fingerprint) == (self._job.run.spec.model.family, self._job.schema.fingerprint)
+        family = self._job.run.spec.model.pooled_recipe.family
+        same = (file.family, file.fingerprint) == (family, self._job.schema.fingerprint)
         theirs = self._bundle.pooled()
         return same and theirs is not None and bool(equal_rows(model, theirs)[0])
 

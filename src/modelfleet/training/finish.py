@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +18,15 @@ from modelfleet.families.base import ENTITY
 from modelfleet.training.champion import Champion
 from modelfleet.training.matrix import to_matrix
 from modelfleet.training.pooled import PooledFit
+from modelfleet.training.trial import fitted_folder
+from modelfleet.training.winners import summarise
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from modelfleet.training.job import TrainingJob
     from modelfleet.training.shard import ShardResult
+    from modelfleet.training.trial import Chosen
 
 
 def finish(
@@ -30,14 +34,16 @@ def finish(
     results: Sequence[ShardResult],
     pooled: PooledFit | str | None,
     began: float,
+    chosen: Chosen | None = None,
 ) -> dict[str, Any]:
-    """Write the candidate's index and manifest, the evaluation table, and train.json last.
+    """Write the candidate's index and manifest, the tables of the evaluation, and train.json last.
 
     Args:
         job: The training step.
         results: One per shard.
         pooled: What ``fit_pooled`` returned; None where no pooled model was to be trained.
         began: When the step began, as ``time.time()``.
+        chosen: What the fleet said about the candidates; None where there was nothing to choose.
 
     Returns:
         What train.json says.
@@ -56,12 +62,20 @@ def finish(
         run_id=job.run.record.run_id,
     )
     for result in results:
-        if result.file is not None:
-            writer.include(result.file, job.schema)
+        for file in result.files:
+            writer.include(file, job.schema)
     if isinstance(pooled, PooledFit):
         writer.include_pooled(pooled.file, job.schema)
     bundle = writer.finish(_index_rows(job, evaluation))
     job.run.write_table("evaluation", evaluation)
+    if spec.evaluation.slices:
+        job.run.write_table("slices", _joined(result.slices for result in results))
+    candidates = []
+    if chosen is not None:
+        table = _joined(result.candidates for result in results)
+        job.run.write_table("candidates", table)
+        candidates = summarise(spec.model, table, chosen.fleet)
+        shutil.rmtree(fitted_folder(job), ignore_errors=True)
     failures = {entity: reason for result in results for entity, reason in result.failures.items()}
     report = {
         "models": bundle.index.num_rows,
@@ -71,12 +85,19 @@ def finish(
         "pooled_rows": pooled.rows if isinstance(pooled, PooledFit) else 0,
         "entities": sum(table.num_rows for table in tables[: len(results)]),
         "quarantined": len(job.quarantined),
+        "candidates": candidates,
         "bundle_sha256": bundle.sha256,
         "seconds": round(time.time() - began, 3),
-        "cpu_seconds": round(sum(result.cpu_seconds for result in results), 3),
+        "cpu_seconds": round(
+            sum(result.cpu_seconds for result in results) + (0.0 if chosen is None else chosen.cpu_seconds), 3
+        ),
     }
     job.run.write("train", report)
     return report
+
+
+def _joined(parts: Iterable[bytes | None]) -> pa.Table:
+    return pa.concat_tables([from_bytes(part) for part in parts if part is not None]).combine_chunks()
 
 
 def _evaluate_pooled(job: TrainingJob, results: Sequence[ShardResult], pooled: PooledFit) -> pa.Table:
@@ -106,7 +127,8 @@ def _evaluate_pooled(job: TrainingJob, results: Sequence[ShardResult], pooled: P
         unchanged=np.array([champion is not None and champion.pooled_unchanged(from_bytes(pooled.model))]),
         reference_note="" if champion is None else champion.pooled_note(),
     )
-    return evaluate_shard(job.schema, job.run.spec.gate, holdout, predictions, standing, kind="pooled")
+    options = job.run.spec.evaluation
+    return evaluate_shard(job.schema, job.run.spec.gate, holdout, predictions, standing, kind="pooled", options=options)
 
 
 def _index_rows(job: TrainingJob, evaluation: pa.Table) -> pa.Table:
@@ -114,7 +136,7 @@ def _index_rows(job: TrainingJob, evaluation: pa.Table) -> pa.Table:
     own = evaluation.filter(pc.equal(evaluation["kind"], "entity"))
     profile = job.profile
     thresholds = dict(zip(profile["entity"].to_pylist(), profile["holdout_threshold"].to_pylist(), strict=True))
-    fitted = pc.add(own["rows_train"], own["rows_validation"])
+    fitted = own["rows_train"] if job.choosing else pc.add(own["rows_train"], own["rows_validation"])
     columns = {
         ENTITY: own["entity"],
         "rows_train": fitted,

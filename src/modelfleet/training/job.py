@@ -13,9 +13,10 @@ import pyarrow.parquet as pq
 
 from modelfleet.bundles.reader import Bundle
 from modelfleet.data.shard import shard_files
-from modelfleet.errors import DataError, InputError, StepError, nearest
-from modelfleet.families.catalog import make_family
+from modelfleet.errors import DataError, InputError, SpecError, StepError, nearest
 from modelfleet.run import Run
+from modelfleet.training.prepared import PreparedShard
+from modelfleet.training.recipes import make_families
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,11 +52,16 @@ class TrainingJob:
 
         Raises:
             StepError: A step before this one has not run.
-            SpecError: The family does not take its parameters.
+            SpecError: A family does not take its parameters, or there is no column to slice by.
             BundleError: The champion's bundle is not what its release says.
         """
-        _ = (self.shards, self.columns, self.family, self.quarantined, self.split_fingerprint, self.champion)
+        _ = (self.shards, self.columns, self.families, self.quarantined, self.split_fingerprint, self.champion)
         _ = (self.profile, self.sample_seed)
+        for name in self.run.spec.evaluation.slices:
+            if name not in self.columns:
+                raise SpecError(
+                    f"evaluation.slices: the prepared rows have no column '{name}'{nearest(name, self.columns)}"
+                )
         return self
 
     @cached_property
@@ -84,14 +90,40 @@ class TrainingJob:
             raise DataError(f"{path}: not a readable prepared shard ({error}); run the step 'prepare' again") from error
 
     @cached_property
-    def family(self) -> Family:
-        """The family that is trained.
+    def families(self) -> tuple[Family, ...]:
+        """The family of each recipe, in the spec's order.
 
         Raises:
             SpecError: There is no such family, or it does not take its parameters.
         """
-        model = self.run.spec.model
-        return make_family(model.family, self.schema, model.parameters, model.seed)
+        return self._families[0]
+
+    @property
+    def pooled_family(self) -> Family:
+        """The pooled model's family."""
+        return self._families[1]
+
+    @cached_property
+    def _families(self) -> tuple[tuple[Family, ...], Family]:
+        return make_families(self.run.spec.model, self.schema)
+
+    @property
+    def choosing(self) -> bool:
+        """Whether each entity's model is chosen among several, so that validation rows choose and do not train."""
+        return bool(self.run.spec.model.candidates)
+
+    def read(self, shard: int, *, whole: bool = False) -> PreparedShard:
+        """Read a prepared shard.
+
+        Args:
+            shard: Its number.
+            whole: Whether all of its entities, or those this run trains.
+
+        Raises:
+            DataError: The file is not a prepared shard.
+        """
+        only = None if whole else self.run.entities
+        return PreparedShard.read(self.shards[shard], self.schema, only, fit_validation=not self.choosing)
 
     @cached_property
     def quarantined(self) -> Mapping[str, str]:

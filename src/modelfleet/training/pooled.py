@@ -12,11 +12,9 @@ from modelfleet.bundles.modelfile import write_shard
 from modelfleet.data.arrow_stream import from_bytes, to_bytes
 from modelfleet.data.content import mixed
 from modelfleet.data.encoded import EncodedRows
-from modelfleet.data.split import HOLDOUT
 from modelfleet.errors import ModelfleetError
 from modelfleet.families.base import TrainingShard
 from modelfleet.training.matrix import from_matrix, to_matrix
-from modelfleet.training.prepared import PreparedShard
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,14 +47,14 @@ def sample_shard(job: TrainingJob, shard: int) -> bytes:
     Whether a row is drawn depends on its content and the seed alone, so every shard draws by itself and the
     same data gives the same sample.
     """
-    rows = PreparedShard.read(job.shards[shard], job.schema)
+    rows = job.read(shard, whole=True)
     wanted = np.array([entity not in job.quarantined for entity in rows.entities], dtype=bool)
-    at = np.flatnonzero((rows.part != HOLDOUT) & wanted[rows.segment])
+    at = np.flatnonzero(rows.fits & wanted[rows.segment])
     share = job.run.spec.model.pooled_rows / max(_rows_to_fit(job), 1)
     if share < 1:
         drawn = mixed(rows.row_hash[at] ^ np.uint64(job.sample_seed)) < np.uint64(int(share * 2.0**64))
         at = at[drawn]
-    encoded = rows.encoded.take(at)
+    encoded = rows.encoded_at(at)
     return to_bytes(
         pa.table(
             {
@@ -88,18 +86,20 @@ def fit_pooled(job: TrainingJob, samples: Sequence[bytes]) -> PooledFit | str:
         np.concatenate([to_matrix(part["numbers"], numbers, np.float64) for part in parts]),
     )
     bounds = np.array([0, len(target)], dtype=np.int64)
-    fitted = job.family.fit(TrainingShard((POOLED_ENTITY,), bounds, rows, target))
+    fitted = job.pooled_family.fit(TrainingShard((POOLED_ENTITY,), bounds, rows, target))
     if fitted.models.num_rows == 0:
         return fitted.failures.get(POOLED_ENTITY, "the family returned no model")
-    model = job.run.spec.model
-    file = write_shard(job.run.candidate, None, model.family, model.parameters, job.schema, fitted.models)
+    recipe = job.run.spec.model.pooled_recipe
+    file = write_shard(job.run.candidate, None, recipe.family, recipe.parameters, job.schema, fitted.models)
     return PooledFit(file, to_bytes(fitted.models), len(target))
 
 
 def _rows_to_fit(job: TrainingJob) -> int:
     """Return the number of rows that could be drawn, over the fleet."""
     profile = job.profile
-    rows = profile["rows_train"].to_numpy() + profile["rows_validation"].to_numpy()
+    rows = profile["rows_train"].to_numpy()
+    if not job.choosing:
+        rows = rows + profile["rows_validation"].to_numpy()
     if len(rows) == 0:
         raise ModelfleetError(f"{job.run.folder / 'profile.parquet'}: lists no entity; run the step 'prepare' again")
     keep = np.array([entity not in job.quarantined for entity in profile["entity"].to_pylist()], dtype=bool)

@@ -38,6 +38,7 @@ class PreparedShard:
         row_hash: (n,) uint64 content hash.
         target: (n,) float64 class index or number.
         table: The n rows' data columns.
+        fit_validation: Whether validation rows train too, as where there is nothing to choose on them.
     """
 
     schema: Schema
@@ -47,15 +48,19 @@ class PreparedShard:
     row_hash: NDArray[np.uint64]
     target: NDArray[np.float64]
     table: pa.Table
+    fit_validation: bool = True
 
     @classmethod
-    def read(cls, path: str | Path, schema: Schema, only: frozenset[str] | None = None) -> PreparedShard:
+    def read(
+        cls, path: str | Path, schema: Schema, only: frozenset[str] | None = None, *, fit_validation: bool = True
+    ) -> PreparedShard:
         """Read a shard.
 
         Args:
             path: The Parquet file.
             schema: The fleet's schema.
             only: Entities wanted; None means all.
+            fit_validation: Whether validation rows train too.
 
         Raises:
             DataError: The file is not a prepared shard.
@@ -82,6 +87,7 @@ class PreparedShard:
             row_hash=table[ROW].to_numpy().astype(np.uint64, copy=False),
             target=table[TARGET].to_numpy().astype(np.float64, copy=False),
             table=table.drop_columns(list(ROW_COLUMNS)),
+            fit_validation=fit_validation,
         )
         if only is None:
             return shard
@@ -98,6 +104,7 @@ class PreparedShard:
             row_hash=self.row_hash[rows],
             target=self.target[rows],
             table=self.table.take(pa.array(rows)),
+            fit_validation=self.fit_validation,
         )
 
     @cached_property
@@ -115,18 +122,29 @@ class PreparedShard:
         return np.bincount(self.segment[self.part == part], minlength=len(self.entities)).astype(np.int64)
 
     @cached_property
+    def fits(self) -> NDArray[np.bool_]:
+        """(n,) which rows models are fitted on."""
+        return np.isin(self.part, (TRAIN, VALIDATION) if self.fit_validation else (TRAIN,))
+
+    @cached_property
     def rows_to_fit(self) -> NDArray[np.int64]:
-        """(E,) rows models are fitted on: with one candidate family there is nothing to choose on validation rows."""
-        return self.count(TRAIN) + self.count(VALIDATION)
+        """(E,) rows models are fitted on."""
+        return np.bincount(self.segment[self.fits], minlength=len(self.entities)).astype(np.int64)
 
     @cached_property
     def holdout_rows(self) -> NDArray[np.int64]:
         """Positions of the holdout rows, ascending."""
         return np.flatnonzero(self.part == HOLDOUT)
 
+    def encoded_at(self, rows: NDArray[np.int64]) -> EncodedRows:
+        """Return some rows encoded; the others are not encoded for it."""
+        if "encoded" in self.__dict__:
+            return self.encoded.take(rows)
+        return encode_table(self.schema, self.table.take(pa.array(rows)))
+
     def training(self, wanted: NDArray[np.bool_]) -> TrainingShard:
         """Return the rows to fit of the wanted entities (E,)."""
-        rows = np.flatnonzero((self.part != HOLDOUT) & wanted[self.segment])
+        rows = np.flatnonzero(self.fits & wanted[self.segment])
         return TrainingShard(
             entities=tuple(entity for entity, keep in zip(self.entities, wanted, strict=True) if keep),
             bounds=np.concatenate([[0], np.cumsum(self.rows_to_fit[wanted])]).astype(np.int64),
@@ -154,7 +172,7 @@ def fit_totals(shard: PreparedShard, wanted: NDArray[np.bool_], *, per_entity: b
     Returns:
         (E, outputs) per entity, else (outputs,).
     """
-    rows = np.flatnonzero((shard.part != HOLDOUT) & wanted[shard.segment])
+    rows = np.flatnonzero(shard.fits & wanted[shard.segment])
     outputs = shard.schema.outputs
     segment, target = shard.segment[rows], shard.target[rows]
     size = len(shard.entities)
