@@ -102,6 +102,32 @@ def test_a_better_family_then_back(modelfleet: Command, tmp_path: Path) -> None:
     assert len(modelfleet("history", spec, "--json").json) == 3
 
 
+def test_candidates_and_slices_without_named_columns(modelfleet: Command, tmp_path: Path) -> None:
+    data = tmp_path / "shops.parquet"
+    pq.write_table(shops(2_400, "demand"), data)
+    spec = tmp_path / "shops.yaml"
+    spec.write_text(
+        f"""
+fleet: shops
+entity: shop
+task: regression
+data: {{ source: {data}, target: demand }}
+model:
+  candidates:
+    - {{ family: linear, grid: {{ alpha: [0.1, 1.0] }} }}
+    - {{ family: tree, parameters: {{ max_depth: 2 }} }}
+evaluation: {{ slices: [weather] }}
+"""
+    )
+    ran = modelfleet("run", spec)
+    assert ran.code == 0, ran.err
+    assert "; chosen: " in ran.err
+    assert "linear(alpha=" in ran.err
+    wrong = modelfleet("run", spec, "--overrides", '{"evaluation": {"slices": ["wether"]}}')
+    assert wrong.code == 2
+    assert "evaluation.slices: 'wether' is not among the columns; did you mean 'weather'?" in wrong.err
+
+
 def test_mlflow_down_exits_4_and_the_same_run_completes_later(modelfleet: Command, tmp_path: Path) -> None:
     data = tmp_path / "shops.parquet"
     pq.write_table(shops(1_200, "demand"), data)

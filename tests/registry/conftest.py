@@ -76,6 +76,7 @@ def make_report(run_id="run-1", *, fleet="sales", entities=("a", "b"), gate="acc
         note="The gate says **accepted**.",
         evaluation=pa.table({"entity": list(entities), "candidate_loss": [0.1] * len(entities)}),
         decisions=decisions,
+        tables={"candidates": pa.table({"entity": list(entities), "candidate": [1] * len(entities)})},
         dataset=DatasetRef("sales", "/data/sales.csv", "abc-80", {"price": "number", "day": "category"}),
     )
 

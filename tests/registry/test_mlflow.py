@@ -66,6 +66,7 @@ def test_the_run(client, logged):
         "decisions.json",
         "figures/candidate_against_champion.png",
         "figures/differences.png",
+        "tables/candidates.parquet",
         "tables/decisions.parquet",
         "tables/evaluation.parquet",
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +23,7 @@ from modelfleet.loop.promote import promote
 from modelfleet.loop.register import register
 from modelfleet.registry.memory import MemoryRegistry
 from modelfleet.run import Run
+from modelfleet.spec.model import ModelSpec
 from modelfleet.training.prepared import PreparedShard
 from modelfleet.training.winners import CANDIDATES
 
@@ -127,9 +129,7 @@ def test_winners_differ_between_entities(begin, train, evaluation, report):
     assert family["slope 0"] == "logistic"
     own = [file for file in bundle.manifest.files if file.shard is not None]
     assert {(file.family, json.dumps(file.parameters, sort_keys=True)) for file in own} == {
-        (row["family"], row["parameters"])
-        for row in every.to_pylist()
-        if row["chosen"] and row["candidate"]
+        (row["family"], row["parameters"]) for row in every.to_pylist() if row["chosen"] and row["candidate"]
     }
 
     rows = evaluation(run)
@@ -284,12 +284,16 @@ def test_a_candidate_that_cannot_be_fitted_is_told_and_the_others_go_on(begin, t
     assert "are of class 'yes'" in told[LOGISTIC]["failure"]
     assert np.isnan(told[LOGISTIC]["loss"])
     assert np.isnan(told[LOGISTIC]["score"])
-    if told[1]["failure"] is None:
-        assert report(run)["failures"] == {}
-    else:
-        assert "are of class 'yes'" in report(run)["failures"]["slope 1"]
-        assert winners(run)["slope 1"] == 0
-        assert "are of class 'yes'" in evaluation(run)["entity", "slope 1"]["failure"]
+    assert told[1]["failure"] is None
+    assert report(run)["failures"] == {}
+
+    only_logistic = {"candidates": [{"family": "logistic", "grid": {"C": [1.0, 2.0]}}], "pooled": {"family": "tree"}}
+    spec = run.spec.model_copy(update={"model": ModelSpec.model_validate({"min_rows": 20, **only_logistic})})
+    (run.folder / "spec.json").write_text(spec.model_dump_json())
+    assert train(run) == 0
+    assert "are of class 'yes'" in report(run)["failures"]["slope 1"]
+    assert winners(run)["slope 1"] == 0
+    assert "are of class 'yes'" in evaluation(run)["entity", "slope 1"]["failure"]
 
 
 def test_a_run_for_some_entities_chooses_among_their_own(begin, train, publish, evaluation):
@@ -341,7 +345,5 @@ def test_one_recipe_is_not_tried_on_validation_rows(make_spec, begin_run, train,
 def test_wrong_recipes_and_slices_stop_the_step(make_spec, begin_run, train, capsys, model, sections, message):
     run = begin_run(make_spec(model=model, **sections), {"a": 60})
     assert train(run) == 2
-    import re
-
     assert re.search(message, capsys.readouterr().err)
     assert not Run.load(run.folder).has("train")

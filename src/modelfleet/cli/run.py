@@ -136,7 +136,7 @@ def winners(result: Mapping[str, Any]) -> str:
     shown = [f"{candidate['chosen']:,} {candidate['label']}" for candidate in ranked[:MOST_WINNERS]]
     left = ranked[MOST_WINNERS:]
     if left:
-        shown.append(f"{sum(candidate['chosen'] for candidate in left):,} {len(left)} others")
+        shown.append(f"{sum(candidate['chosen'] for candidate in left):,} by {len(left)} others")
     return f"; chosen: {', '.join(shown)}"
 
 

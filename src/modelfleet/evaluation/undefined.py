@@ -94,10 +94,12 @@ def undefined_text(
         return pa.nulls(n_segments, pa.string())
     codes = _codes(task, metrics, prediction, segment, n_segments)
     names = sorted(codes)
-    table = np.stack([codes[name] for name in names], axis=1)
-    kinds, which = np.unique(table, axis=0, return_inverse=True)
-    texts = pa.array([_text(names, kind.tolist()) for kind in kinds], pa.string())
-    return texts.take(pa.array(which.reshape(-1)))
+    key = np.zeros(n_segments, dtype=np.int64)  # the codes of all metrics as one number
+    for name in names:
+        key = key * (len(_CODES) + 1) + codes[name] + 1
+    _, first, which = np.unique(key, return_index=True, return_inverse=True)
+    texts = pa.array([_text(names, [int(codes[name][at]) for name in names]) for at in first], pa.string())
+    return texts.take(pa.array(which))
 
 
 def _text(names: list[str], kind: list[int]) -> str | None:

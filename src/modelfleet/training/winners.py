@@ -131,7 +131,9 @@ def candidate_table(
         "kind": pa.array(["pooled", *["entity"] * (width - 1)]).take(pa.array(number)),
         "candidate": pa.array(number, pa.int32()),
         "family": pa.array([recipe.family for recipe in recipes]).take(pa.array(number)),
-        "parameters": pa.array([json.dumps(dict(recipe.parameters), sort_keys=True) for recipe in recipes]).take(pa.array(number)),
+        "parameters": pa.array([json.dumps(dict(recipe.parameters), sort_keys=True) for recipe in recipes]).take(
+            pa.array(number)
+        ),
         "rows": pa.array(tried.rows[entity], pa.int64()),
         "loss": pa.array(tried.loss.ravel(), pa.float64(), from_pandas=False),
         "standard_error": pa.array(tried.error.ravel(), pa.float64(), from_pandas=False),
