@@ -124,25 +124,30 @@ class Fleet:
                     mean[k, r], between[k, r] = _moments(difference, rows[both], within[k, r])
         return cls(_ranking(mean), mean, between, within)
 
-    def scores(self, trials: Trials) -> NDArray[np.float64]:
-        """Return (E, K) shrunk differences from each entity's reference; infinite where there is no candidate."""
-        scores = np.full(trials.loss.shape, np.inf)
+    def scores(
+        self, rows: NDArray[np.int64], loss: NDArray[np.float64], fitted: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        """Return (E, K) shrunk differences from each entity's reference; infinite where there is no candidate.
+
+        The arguments are some entities' fields of ``Trials``.
+        """
+        scores = np.full(loss.shape, np.inf)
         place = np.argsort(self.ranking)
-        reference = self.ranking[np.where(trials.fitted, place, len(place)).min(axis=1).clip(max=len(place) - 1)]
-        rows = trials.rows.astype(np.float64)
+        reference = self.ranking[np.where(fitted, place, len(place)).min(axis=1).clip(max=len(place) - 1)]
+        count = rows.astype(np.float64)
         for r in np.unique(reference):
-            at = np.flatnonzero((reference == r) & trials.fitted.any(axis=1))
+            at = np.flatnonzero((reference == r) & fitted.any(axis=1))
             for k in range(len(place)):
-                here = at[trials.fitted[at, k]]
+                here = at[fitted[at, k]]
                 fleet = self.mean[k, r]
                 if np.isnan(fleet):  # no validation row anywhere: the order of the spec decides
                     scores[here, k] = float(place[k] > place[r])
                     continue
-                seen = rows[here] > 0
-                noise = np.divide(self.within[k, r], rows[here], out=np.zeros(len(here)), where=seen)
+                seen = count[here] > 0
+                noise = np.divide(self.within[k, r], count[here], out=np.zeros(len(here)), where=seen)
                 spread = self.between[k, r]
                 share = np.divide(spread, spread + noise, out=np.zeros(len(here)), where=seen & (spread > 0))
-                own = np.where(seen, trials.loss[here, k] - trials.loss[here, r], fleet)
+                own = np.where(seen, loss[here, k] - loss[here, r], fleet)
                 scores[here, k] = fleet + (own - fleet) * share
         return scores
 

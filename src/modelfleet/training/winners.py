@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from modelfleet.evaluation.choice import Trials
 from modelfleet.training.holdout import Fit
 from modelfleet.training.shard import ShardResult, conclude, train_shard
 from modelfleet.training.trial import read_fit, read_tried
@@ -63,8 +62,7 @@ def settle_shard(job: TrainingJob, shard: int, pooled: bytes | None, chosen: Cho
     """
     begin = time.thread_time()
     tried = read_tried(job, shard)
-    nothing = np.zeros((tried.loss.shape[1],) * 2)
-    scores = chosen.fleet.scores(Trials(tried.rows, tried.loss, tried.fitted, nothing, nothing))
+    scores = chosen.fleet.scores(tried.rows, tried.loss, tried.fitted)
     winners = chosen.fleet.winners(scores)
     fits = [_winning(job, shard, number - 1, tried, winners) for number in np.unique(winners[winners > 0]).tolist()]
     return conclude(
