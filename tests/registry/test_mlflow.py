@@ -97,7 +97,7 @@ def test_nothing_scales_with_entities(client, registry, report_of, bundle_of, tm
     kept = registry.log_run(report_of("big", fleet="many", entities=names), small)
     run = client.get_run(kept.run_id)
     assert len(run.data.metrics) == 3
-    assert len(artifacts(client, kept.run_id)) == 5
+    assert len(artifacts(client, kept.run_id)) == 6
     assert len(client.search_runs([run.info.experiment_id])) == 1
     assert len(client.search_model_versions("name='many'")) == 1
 

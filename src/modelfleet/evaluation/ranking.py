@@ -68,15 +68,38 @@ def _rank_sums(
 
 
 def _rank_sums_loop(bounds: Any, score: Any, positive: Any, total: Any) -> None:
-    """Do as ``_rank_sums`` does, segment by segment; rows ``bounds[s]:bounds[s + 1]`` are segment s's."""
+    """Do as ``_rank_sums`` does, segment by segment; rows ``bounds[s]:bounds[s + 1]`` are segment s's.
+
+    Segments are sorted by a merge sort of our own: compiling numpy's takes numba two seconds.
+    """
+    longest = 0
+    for s in range(len(total)):
+        longest = max(longest, bounds[s + 1] - bounds[s])
+    order = np.empty(longest, dtype=np.int64)
+    other = np.empty(longest, dtype=np.int64)
     for s in range(len(total)):
         start, count = bounds[s], bounds[s + 1] - bounds[s]
-        order = np.argsort(score[start : start + count])
+        for i in range(count):
+            order[i] = start + i
+        width = 1
+        while width < count:
+            for low in range(0, count, 2 * width):
+                middle, high = min(low + width, count), min(low + 2 * width, count)
+                left, right = low, middle
+                for place in range(low, high):
+                    if left < middle and (right >= high or score[order[left]] <= score[order[right]]):
+                        other[place] = order[left]
+                        left += 1
+                    elif right < high:
+                        other[place] = order[right]
+                        right += 1
+            order, other = other, order
+            width *= 2
         i = 0
         while i < count:
-            value, j, ups = score[start + order[i]], i, 0
-            while j < count and score[start + order[j]] == value:
-                ups += positive[start + order[j]]
+            value, j, ups = score[order[i]], i, 0
+            while j < count and score[order[j]] == value:
+                ups += positive[order[j]]
                 j += 1
             j = max(j, i + 1)  # a NaN equals nothing, not even itself
             total[s] += ups * (i + j + 1) / 2.0
