@@ -117,7 +117,10 @@ class Standard:
             model: (n,) which of many models each row belongs to; None where there is one.
         """
         mean, scale = (self.mean, self.scale) if model is None else (self.mean[model], self.scale[model])
-        return np.clip(np.nan_to_num((bounded(numbers) - mean) / scale, nan=0.0), -FARTHEST, FARTHEST)
+        standard: NDArray[np.float64] = bounded(numbers) - mean
+        standard /= scale
+        np.copyto(standard, 0.0, where=np.isnan(standard))
+        return np.clip(standard, -FARTHEST, FARTHEST, out=standard)
 
 
 def _sums(values: NDArray[np.float64], bounds: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -131,6 +134,8 @@ def _sums(values: NDArray[np.float64], bounds: NDArray[np.int64]) -> NDArray[np.
 
 def bounded(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the numbers with infinite ones made missing and the rest kept within ``LARGEST``."""
+    if len(numbers) and numbers.size and -LARGEST < numbers.min() and numbers.max() < LARGEST:
+        return numbers  # as nearly always: NaN compares false
     return np.clip(np.where(np.isfinite(numbers), numbers, np.nan), -LARGEST, LARGEST)
 
 

@@ -89,7 +89,7 @@ class LinearFamily:
             centred[first:last] -= middle[place]
         done = np.zeros(len(chosen), dtype=bool)
         kernel = linear_kernel("ridge")
-        narrow = np.flatnonzero(design.widths()[chosen] <= LARGEST_GRAM)
+        narrow = np.flatnonzero(design.narrow(chosen, LARGEST_GRAM))
         if kernel is not None and len(narrow):
             part, sound = solved[narrow], done[narrow]
             kernel(

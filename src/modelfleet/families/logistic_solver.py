@@ -72,7 +72,7 @@ class LogisticSolver:
         own = (np.cumsum(found, axis=1) - 1)[entity_of_row(design.bounds), label]
         raw = np.zeros((len(chosen), max(classes.max(initial=2), 2), design.layout.width + 1))
         done = np.zeros(len(chosen), dtype=bool)
-        narrow = design.widths()[chosen] <= LARGEST_HESSIAN
+        narrow = design.narrow(chosen, LARGEST_HESSIAN)
         two = classes == 2
         left = ~self._binary(design, own, chosen, two & narrow, raw, done)
         left &= ~self._multinomial(design, own, chosen, classes, ~two & narrow, raw, done)

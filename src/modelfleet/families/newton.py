@@ -11,11 +11,11 @@ from modelfleet.errors import MissingExtraError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SCORE_TOLERANCE = 1e-6
+SCORE_TOLERANCE = 1e-5
 """A full Newton step that moves no row's score by more is the last one.
 
 The curvature of the loss changes by a factor of at most e^t where scores move by t, so what such a step leaves undone
-is a millionth of the step: probabilities are then exact to about 1e-12.
+is a hundred-thousandth of the step: scores are then exact to about 1e-10.
 """
 
 ROUNDING = 1e-13

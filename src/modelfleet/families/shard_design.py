@@ -61,15 +61,18 @@ class ShardDesign:
         columns[:, len(seen) :] = self.numbers[part]
         return columns, np.concatenate([seen, np.arange(layout.levels, layout.width + 1)])
 
-    def widths(self) -> NDArray[np.int64]:
-        """Return how many columns each entity has, the intercept included (entities,)."""
+    def narrow(self, entities: NDArray[np.int64], most: int) -> NDArray[np.bool_]:
+        """Return which of the entities have at most so many columns, the intercept included (entities,)."""
         layout = self.layout
+        if layout.width < most:
+            return np.ones(len(entities), dtype=bool)
         found = np.zeros((len(self.bounds) - 1, layout.levels), dtype=bool)
         entity = entity_of_row(self.bounds)
         for feature, offset in enumerate(layout.offsets[:-1]):
             known = self.codes[:, feature] >= 0
             found[entity[known], self.codes[known, feature] + offset] = True
-        return found.sum(axis=1) + layout.numbers + 1
+        within: NDArray[np.bool_] = found.sum(axis=1) + layout.numbers < most
+        return within[entities]
 
 
 def entity_of_row(bounds: NDArray[np.int64]) -> NDArray[np.int32]:

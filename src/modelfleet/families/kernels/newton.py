@@ -23,38 +23,55 @@ if TYPE_CHECKING:
 ROUNDING = 1e-13
 """Relative rounding error granted to the value of the objective."""
 
+SMALL_DRIFT = 0.1
+"""Movement of scores since the Hessian was built up to which it is used again: a step then errs by that share."""
+
+LARGE_DRIFT = 0.5
+"""The same where the Hessian only preconditions, which makes steps dearer but not wrong."""
+
+STRIDE = 16
+"""Lines of a matrix are this many numbers long, or a multiple, and are worked on from such a multiple on: loops of
+whole vectors take half the time, and what they do below the diagonal is never read."""
+
 SHORTEST = 1e-10
 """Step length below which a search along a direction is given up."""
 
 
 def place(first: int, size: int, offsets: Integers, codes: Integers, seen: Integers, at: Integers, own: Integers) -> int:
-    """Number the level columns of rows ``first`` to ``first + size``; return how many there are.
+    """Number the level columns of rows ``first`` to ``first + size``, rarest first; return how many there are.
+
+    A rare level meets few others, so that eliminating it early leaves most of the Cholesky factor zero.
 
     Args:
         first: First row of the entity.
         size: Number of its rows.
         offsets: (categories + 1,) where each category's level columns start.
         codes: (n, categories) int32, -1 unseen.
-        seen: Out, at least (levels,): the level column of each of the entity's columns, ascending.
+        seen: Out, at least (levels,): the level column of each of the entity's columns.
         at: Scratch (levels,).
-        own: Out, at least (size, categories): each row's columns, counted within the entity; -1 unseen.
+        own: Out, at least (size, categories): each row's columns, counted within the entity, ascending; -1 unseen.
     """
     categories = codes.shape[1]
-    at[:] = -1
+    at[:] = 0
     for i in range(size):
         for j in range(categories):
             if codes[first + i, j] >= 0:
-                at[offsets[j] + codes[first + i, j]] = 0
+                at[offsets[j] + codes[first + i, j]] += 1
     levels = 0
-    for c in range(len(at)):
-        if at[c] == 0:
+    for c in np.argsort(at, kind="mergesort"):
+        if at[c] > 0:
             at[c] = levels
             seen[levels] = c
             levels += 1
     for i in range(size):
         for j in range(categories):
             code = codes[first + i, j]
-            own[i, j] = at[offsets[j] + code] if code >= 0 else -1
+            column = at[offsets[j] + code] if code >= 0 else -1
+            m = j
+            while m > 0 and own[i, m - 1] > column:
+                own[i, m] = own[i, m - 1]
+                m -= 1
+            own[i, m] = column
     return levels
 
 
@@ -90,77 +107,96 @@ def gram(size: int, v: int, own: Integers, x: Floats, s: Floats, h: Floats) -> N
     categories = own.shape[1]
     measures = x.shape[1]
     d = v + measures
-    for i in range(d):
-        for j in range(i, d):
-            h[i, j] = 0.0
+    h[:] = 0.0
     for i in range(size):
         share = s[i]
         for j in range(categories):
             a = own[i, j]
             if a < 0:
                 continue
-            line = h[a]
             for m in range(j + 1, categories):
-                line[own[i, m]] += share  # what is not among the columns falls into the last, which is not read
+                h[a, own[i, m]] += share
             for k in range(measures):
-                line[v + k] += share * x[i, k]
+                h[a, v + k] += share * x[i, k]
+    i = 0
+    while i + 3 < size:  # four rows at a time, as each pass reads and writes the matrix
         for k in range(measures):
-            part = share * x[i, k]
-            line = h[v + k]
+            p0, p1, p2, p3 = s[i] * x[i, k], s[i + 1] * x[i + 1, k], s[i + 2] * x[i + 2, k], s[i + 3] * x[i + 3, k]
             for m in range(k, measures):
-                line[v + m] += part * x[i, m]
+                h[v + k, v + m] += (p0 * x[i, m] + p1 * x[i + 1, m]) + (p2 * x[i + 2, m] + p3 * x[i + 3, m])
+        i += 4
+    while i < size:
+        for k in range(measures):
+            for m in range(k, measures):
+                h[v + k, v + m] += s[i] * x[i, k] * x[i, m]
+        i += 1
     for a in range(v):  # a level's square is itself, so its diagonal is its product with the intercept
         h[a, a] = h[a, d - 1]
 
 
 def factor(d: int, h: Floats) -> bool:
-    """Replace ``h`` by its Cholesky factor; return whether it was positive definite (if not, it is made so)."""
+    """Replace ``h`` by its Cholesky factor; return whether it was positive definite (if not, it is made so).
+
+    The diagonal then holds the reciprocals, which is what ``backsolve`` multiplies by.
+    """
     largest = 0.0
     for i in range(d):
         largest = max(largest, h[i, i])
+    width = h.shape[1]
+    near = np.empty(d, dtype=np.int32)
     sound = True
     for i in range(d):
-        line = h[i]
-        pivot = line[i]
+        count = 0
+        for k in range(i):
+            if h[k, i] != 0.0:  # noqa: RUF069  levels that never meet
+                near[count] = k
+                count += 1
+        begin = i - i % STRIDE
+        m = 0
+        while m + 3 < count:  # four lines at a time, as each pass reads and writes this one
+            k0, k1, k2, k3 = near[m], near[m + 1], near[m + 2], near[m + 3]
+            f0, f1, f2, f3 = h[k0, i], h[k1, i], h[k2, i], h[k3, i]
+            for j in range(begin, width):
+                h[i, j] -= (f0 * h[k0, j] + f1 * h[k1, j]) + (f2 * h[k2, j] + f3 * h[k3, j])
+            m += 4
+        while m < count:
+            k0 = near[m]
+            f0 = h[k0, i]
+            for j in range(begin, width):
+                h[i, j] -= f0 * h[k0, j]
+            m += 1
+        pivot = h[i, i]
         if not pivot > 4e-16 * largest:
             sound = False
             pivot = 1e-10 * (1.0 + largest)
         inverse = 1.0 / math.sqrt(pivot)
-        line[i] = pivot * inverse
-        for j in range(i + 1, d):
-            line[j] *= inverse
-        for k in range(i + 1, d):
-            f = line[k]
-            if f != 0.0:  # noqa: RUF069  levels of one category never meet
-                other = h[k]
-                for j in range(k, d):
-                    other[j] -= f * line[j]
+        for j in range(begin, width):
+            h[i, j] *= inverse
+        h[i, i] = inverse
     return sound
 
 
 def backsolve(d: int, h: Floats, b: Floats) -> None:
     """Replace ``b`` by the solution, given the factor."""
     for i in range(d):
-        line = h[i]
-        b[i] /= line[i]
-        f = b[i]
+        f = b[i] * h[i, i]
+        b[i] = f
         for j in range(i + 1, d):
-            b[j] -= f * line[j]
+            b[j] -= f * h[i, j]
     for i in range(d - 1, -1, -1):
-        line = h[i]
         # four sums, as a single one would wait for each addition
         s0, s1, s2, s3 = 0.0, 0.0, 0.0, 0.0
         j = i + 1
         while j + 3 < d:
-            s0 += line[j] * b[j]
-            s1 += line[j + 1] * b[j + 1]
-            s2 += line[j + 2] * b[j + 2]
-            s3 += line[j + 3] * b[j + 3]
+            s0 += h[i, j] * b[j]
+            s1 += h[i, j + 1] * b[j + 1]
+            s2 += h[i, j + 2] * b[j + 2]
+            s3 += h[i, j + 3] * b[j + 3]
             j += 4
         while j < d:
-            s0 += line[j] * b[j]
+            s0 += h[i, j] * b[j]
             j += 1
-        b[i] = (b[i] - ((s0 + s1) + (s2 + s3))) / line[i]
+        b[i] = (b[i] - ((s0 + s1) + (s2 + s3))) * h[i, i]
 
 
 def binary_loss(size: int, z: Floats, y: Floats, weight: Floats, p: Floats) -> float:
@@ -196,7 +232,7 @@ def binary(
         weights: (n,).
         strength: Factor of half the squared coefficients; the intercept is free.
         steps: Most Newton steps.
-        tolerance: A full step that moves no row's score by more ends the search.
+        tolerance: A full step that moves no row's score by more, with its own Hessian, ends the search.
         out: Out (E, levels + numbers + 1), zeros: coefficients, the intercept last.
         done: Out (E,): whether it converged.
     """
@@ -212,7 +248,7 @@ def binary(
         v = place(first, size, offsets, codes, seen, at, own)
         d = v + measures
         x, y, weight = numbers[first:], label[first:], weights[first:]
-        h = np.empty((d, d + 1))
+        h = np.empty((d, d + STRIDE - d % STRIDE))
         w, new, g, step = np.zeros(d + 1), np.zeros(d + 1), np.zeros(d + 1), np.zeros(d + 1)
         positive, total = 0.0, 0.0
         for i in range(size):
@@ -221,17 +257,21 @@ def binary(
         w[d - 1] = math.log(positive / (total - positive))  # the best constant
         score(size, v, own, x, w, z)
         value = binary_loss(size, z, y, weight, p)
+        drift = math.inf
         for _ in range(steps):
             for i in range(size):
                 r[i] = weight[i] * (p[i] - y[i])
             spread(size, v, own, x, r, g)
-            for i in range(size):
-                r[i] = weight[i] * p[i] * (1.0 - p[i])
-            gram(size, v, own, x, r, h)
             for j in range(d - 1):
                 g[j] += strength * w[j]
-                h[j, j] += strength
-            factor(d, h)
+            if drift > SMALL_DRIFT:  # else the factor at hand is nearly the right one
+                for i in range(size):
+                    r[i] = weight[i] * p[i] * (1.0 - p[i])
+                gram(size, v, own, x, r, h)
+                for j in range(d - 1):
+                    h[j, j] += strength
+                factor(d, h)
+                drift = 0.0
             step[:] = g
             backsolve(d, h, step)
             decrease = 0.0
@@ -253,9 +293,12 @@ def binary(
             for i in range(size):
                 moved = max(moved, abs(tried[i] - z[i]))
             w, new, z, tried, p, q, value = new, w, tried, z, q, p, reached
-            if length == 1.0 and moved < tolerance:  # noqa: RUF069
+            drift += moved
+            if length == 1.0 and moved * drift < tolerance * tolerance:  # noqa: RUF069
                 done[e] = True
                 break
+            if length < 1.0:
+                drift = math.inf
         for a in range(v):
             out[e, seen[a]] = w[a]
         for k in range(measures):
@@ -331,31 +374,36 @@ def multinomial(  # noqa: PLR0912, PLR0915
         v = place(first, size, offsets, codes, seen, at, own)
         d = v + measures
         x, y, weight = numbers[first:], label[first:], weights[first:]
-        h = np.empty((k, d, d + 1))
+        h = np.empty((k, d, d + STRIDE - d % STRIDE))
         w, new, g, step = np.zeros((k, d + 1)), np.zeros((k, d + 1)), np.zeros((k, d + 1)), np.zeros((k, d + 1))
         left, toward, bent = np.zeros((k, d + 1)), np.zeros((k, d + 1)), np.zeros((k, d + 1))
         z, tried, p, q, r = (
             np.zeros((k, size)), np.zeros((k, size)), np.zeros((k, size)), np.zeros((k, size)), np.zeros((k, size)),
         )  # fmt: skip
         value = multinomial_loss(size, z, y, weight, p)
-        moved = math.inf
+        moved, drift = 1.0, math.inf
         for _ in range(steps):
             for c in range(k):
                 for i in range(size):
                     r[c, i] = weight[i] * (p[c, i] - (1.0 if y[i] == c else 0.0))
                 spread(size, v, own, x, r[c], g[c])
-                for i in range(size):
-                    r[c, i] = weight[i] * p[c, i] * (1.0 - p[c, i])
-                gram(size, v, own, x, r[c], h[c])
                 for j in range(d - 1):
                     g[c, j] += strength * w[c, j]
-                    h[c, j, j] += strength
-                factor(d, h[c])
             centre(d, g)
+            if drift > LARGE_DRIFT:
+                for c in range(k):
+                    for i in range(size):
+                        r[c, i] = weight[i] * p[c, i] * (1.0 - p[c, i])
+                    gram(size, v, own, x, r[c], h[c])
+                    for j in range(d - 1):
+                        h[c, j, j] += strength
+                    factor(d, h[c])
+                drift = 0.0
+            inexact = min(max(0.1 * moved * moved, 1e-8), 0.1)
             step[:] = 0.0
             left[:] = g
             toward[:] = 0.0
-            before, begin, wanted = 1.0, 0.0, 1e-16 if moved < 0.5 else 1e-6
+            before, begin = 1.0, 0.0
             for turn in range(200):
                 bent[:] = left
                 for c in range(k):
@@ -367,7 +415,7 @@ def multinomial(  # noqa: PLR0912, PLR0915
                         along += left[c, j] * bent[c, j]
                 if turn == 0:
                     begin = along
-                if not along > wanted * begin:
+                if not along > inexact * inexact * begin:
                     break
                 ratio = along / before if turn else 0.0
                 for c in range(k):
@@ -407,7 +455,8 @@ def multinomial(  # noqa: PLR0912, PLR0915
                 for i in range(size):
                     moved = max(moved, abs(tried[c, i] - z[c, i]))
             w, new, z, tried, p, q, value = new, w, tried, z, q, p, reached
-            if length == 1.0 and moved < tolerance:  # noqa: RUF069
+            drift += moved
+            if length == 1.0 and moved * max(moved, inexact) < tolerance * tolerance:  # noqa: RUF069
                 done[e] = True
                 break
         for c in range(k):
@@ -433,7 +482,7 @@ def ridge(
         v = place(first, size, offsets, codes, seen, at, own)
         d = v + measures
         x, y, weight = numbers[first:], target[first:], weights[first:]
-        h, w = np.empty((d, d + 1)), np.empty(d + 1)
+        h, w = np.empty((d, d + STRIDE - d % STRIDE)), np.empty(d + 1)
         for i in range(size):
             r[i] = weight[i] * y[i]
         spread(size, v, own, x, r, w)
