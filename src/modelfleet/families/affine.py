@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from modelfleet.families.base import ENTITY
-from modelfleet.families.columns import fixed, strings
+from modelfleet.families.columns import fixed, lists, strings
 from modelfleet.families.design import Layout, Standard
 
 if TYPE_CHECKING:
@@ -41,19 +41,12 @@ class Affine:
         return pa.table(
             {
                 ENTITY: strings(self.entities),
-                "mean": _lists(self.standard.mean),
-                "scale": _lists(self.standard.scale),
-                "coefficients": _lists(self.coefficients),
-                "intercept": _lists(self.intercept),
+                "mean": lists(self.standard.mean),
+                "scale": lists(self.standard.scale),
+                "coefficients": lists(self.coefficients),
+                "intercept": lists(self.intercept),
             }
         )
-
-
-def _lists(values: NDArray[np.float64]) -> pa.Array:
-    """Return a column with one list per first index."""
-    width = int(np.prod(values.shape[1:]))
-    offsets = np.arange(len(values) + 1, dtype=np.int32) * width
-    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(values.ravel(), pa.float64()))
 
 
 class AffineModels:

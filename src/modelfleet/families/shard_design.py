@@ -61,17 +61,20 @@ class ShardDesign:
         columns[:, len(seen) :] = self.numbers[part]
         return columns, np.concatenate([seen, np.arange(layout.levels, layout.width + 1)])
 
-    def narrow(self, entities: NDArray[np.int64], most: int) -> NDArray[np.bool_]:
-        """Return which of the entities have at most so many columns, the intercept included (entities,)."""
-        layout = self.layout
-        if layout.width < most:
-            return np.ones(len(entities), dtype=bool)
-        found = np.zeros((len(self.bounds) - 1, layout.levels), dtype=bool)
+    def seen(self) -> NDArray[np.bool_]:
+        """Return which level columns occur in each entity's rows (E, levels)."""
+        found = np.zeros((len(self.bounds) - 1, self.layout.levels), dtype=bool)
         entity = entity_of_row(self.bounds)
-        for feature, offset in enumerate(layout.offsets[:-1]):
+        for feature, offset in enumerate(self.layout.offsets[:-1]):
             known = self.codes[:, feature] >= 0
             found[entity[known], self.codes[known, feature] + offset] = True
-        within: NDArray[np.bool_] = found.sum(axis=1) + layout.numbers < most
+        return found
+
+    def narrow(self, entities: NDArray[np.int64], most: int) -> NDArray[np.bool_]:
+        """Return which of the entities have at most so many columns, the intercept included (entities,)."""
+        if self.layout.width < most:
+            return np.ones(len(entities), dtype=bool)
+        within: NDArray[np.bool_] = self.seen().sum(axis=1) + self.layout.numbers < most
         return within[entities]
 
 
