@@ -17,7 +17,8 @@ from modelfleet.families.parameters import check_parameters, check_task
 from modelfleet.families.shard_design import ShardDesign
 from modelfleet.families.torch_batches import blocks, columns_of, length_of
 from modelfleet.families.torch_goals import Goals
-from modelfleet.families.torch_networks import Mlp, UserModule
+from modelfleet.families.torch_mlp import Mlp
+from modelfleet.families.torch_networks import UserModule
 from modelfleet.families.torch_predicting import TorchPredictor
 from modelfleet.families.torch_training import Trainer, device_of
 from modelfleet.families.trusted_modules import import_class
@@ -56,7 +57,7 @@ class TorchParameters(Section):
     """
 
     hidden: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = (32,)
-    activation: Literal["relu", "tanh", "gelu", "silu"] = "relu"
+    activation: Literal["relu", "tanh"] = "relu"
     module: str | None = None
     trusted_modules: tuple[str, ...] = ()
     epochs: int = Field(default=100, ge=1)
@@ -122,7 +123,7 @@ class TorchFamily:
         most = most if self._network.batched else 1
         for block in blocks(design.bounds[:-1][able], sizes[able], length, most, cells):
             x = columns_of(self._layout, design.codes, design.numbers[:, :-1], block, None, self._network.columns)
-            stored[block.units] = trainer.train(self._network, goals.lessons(x, block, able))
+            stored[block.units] = trainer.train(self._network, goals.lessons(x, block, able, device))
         sound = np.isfinite(stored).all(axis=1)
         for index in able[~sound]:
             failures[shard.entities[index]] = (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modelfleet.families.torch_networks import STRIDE
+from modelfleet.families.torch_mlp import STRIDE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

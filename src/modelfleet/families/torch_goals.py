@@ -9,11 +9,12 @@ import numpy as np
 
 from modelfleet.families.logistic_solver import class_counts
 from modelfleet.families.shard_design import entity_of_row
-from modelfleet.families.torch_training import Lessons
+from modelfleet.families.torch_networks import Lessons
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import torch
     from numpy.typing import NDArray
 
     from modelfleet.data.schema import Schema
@@ -70,22 +71,29 @@ class Goals:
                 failures[name] = f"all {rows} training rows are of class '{only}'; a network needs two classes"
         return cls(target, weights, np.zeros((entities, 0), bool) if found is None else found, scale, failures)
 
-    def lessons(self, x: NDArray[np.float32], block: Block, entities: NDArray[np.int64]) -> Lessons:
+    def lessons(
+        self, x: NDArray[np.float32], block: Block, entities: NDArray[np.int64], device: torch.device
+    ) -> Lessons:
         """Return what a block of entities is to learn.
 
         Args:
             x: Its columns.
             block: Whose units are places in ``entities``.
             entities: Of the shard.
+            device: Where it is learnt.
         """
+        import torch
+
         units, shape = entities[block.units], (len(block.units), block.length)
         weights = np.zeros(shape, dtype=np.float32)
         weights.reshape(-1)[block.at] = self.weights[block.row]
-        if not self.found.shape[1]:
-            number = np.zeros(shape, dtype=np.float32)
-            number.reshape(-1)[block.at] = self.target[block.row]
-            return Lessons(x, number, weights, None)
-        # padding has the first class there is, since the loss of an absent one would be infinite
-        label = np.repeat(self.found[units].argmax(axis=1), block.length).reshape(shape)
-        label.reshape(-1)[block.at] = self.target[block.row].astype(np.int64)
-        return Lessons(x, label, weights, ~self.found[units])
+        absent = None
+        if self.found.shape[1]:
+            # padding has the first class there is, since the loss of an absent one would be infinite
+            y = np.repeat(self.found[units].argmax(axis=1), block.length).reshape(shape)
+            absent = torch.from_numpy(~self.found[units])[:, None, :].to(device)
+        else:
+            y = np.zeros(shape, dtype=np.float32)
+        y.reshape(-1)[block.at] = self.target[block.row]
+        columns, target, share = (torch.from_numpy(part).to(device) for part in (x, y, weights))
+        return Lessons(columns, target, share, absent)

@@ -1,4 +1,7 @@
-"""The networks of family `torch`, each for many entities at once: weights and inputs carry the entity as first index."""
+"""A user's network for many entities at once, and what any network of family `torch` does.
+
+Weights and inputs carry the entity as their first index.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +9,18 @@ import logging
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
-from itertools import pairwise
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import torch
     from numpy.typing import NDArray
 
 logger = logging.getLogger(__name__)
-
-STRIDE = 16
-"""Widths are padded to multiples of it. Every matrix then begins at a multiple of 64 bytes, without which a product's
-last bits would depend on where in a batch an entity stands; and odd widths are slow."""
 
 _GLOBAL_DRAWS = Lock()
 """Held while torch's global random state is ours, since a user's module draws from it."""
@@ -59,8 +57,12 @@ class Network(Protocol):
         """Return one entity's weights before training, without the first index."""
         ...
 
-    def forward(self, weights: Sequence[torch.Tensor], x: torch.Tensor, training: bool) -> torch.Tensor:
-        """Return scores (entities, rows, outputs or more) of inputs (entities, rows, columns)."""
+    def scores(self, weights: Sequence[torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+        """Return scores (entities, rows, outputs or more) of inputs (entities, rows, columns), to predict."""
+        ...
+
+    def slopes(self, weights: Sequence[torch.Tensor], lessons: Lessons) -> Callable[[], None]:
+        """Return what sets the gradient of each trained tensor, of every entity's loss by its own weights."""
         ...
 
     def pack(self, weights: Sequence[torch.Tensor]) -> NDArray[np.float32]:
@@ -72,68 +74,32 @@ class Network(Protocol):
         ...
 
 
-def padded(width: int) -> int:
-    """Return the next multiple of ``STRIDE``."""
-    return -(-width // STRIDE) * STRIDE
+@dataclass(frozen=True)
+class Lessons:
+    """What a batch of entities is to learn, on the device where it is computed.
+
+    Attributes:
+        x: (entities, rows, columns) float32.
+        y: (entities, rows) int64 class indices, or float32 standardised numbers; anything valid in padding.
+        weights: (entities, rows) float32, summing to 1 for each entity; 0 in padding.
+        absent: (entities, 1, classes) bool, classes an entity has no rows of; None for numbers.
+    """
+
+    x: torch.Tensor
+    y: torch.Tensor
+    weights: torch.Tensor
+    absent: torch.Tensor | None
 
 
-class Mlp:
-    """Fully connected layers. What is padded stays 0: each activation leaves 0 as it is, so its gradient is 0 too."""
+def loss(scores: torch.Tensor, lessons: Lessons) -> torch.Tensor:
+    """Return the sum over entities of the weighted mean log loss, or of the squared error."""
+    import torch
 
-    batched = True
-    precise = True
-
-    def __init__(self, inputs: int, hidden: Sequence[int], outputs: int, activation: str, seed: int) -> None:
-        """Take the widths; ``activation`` is the name of a function of ``torch.nn.functional`` that keeps 0."""
-        self._widths = (inputs, *hidden, outputs)
-        self._activation = activation
-        self._seed = seed
-        self._shapes = [shape for a, b in pairwise(self._widths) for shape in ((a, b), (1, b))]
-        self.columns = padded(inputs)
-        self.size = sum(a * b for a, b in self._shapes)
-        self.trained = len(self._shapes)
-
-    def start(self) -> list[torch.Tensor]:
-        """Return weights drawn as ``torch.nn.Linear`` draws them, evenly within 1 / sqrt(inputs of the layer)."""
-        import torch
-
-        generator = torch.Generator().manual_seed(self._seed)
-        weights = []
-        for a, b in pairwise(self._widths):
-            for rows, room in ((a, padded(a)), (1, 1)):
-                whole = torch.zeros(room, padded(b))
-                whole[:rows, :b] = (torch.rand((rows, b), generator=generator) * 2 - 1) / max(a, 1) ** 0.5
-                weights.append(whole)
-        return weights
-
-    def forward(self, weights: Sequence[torch.Tensor], x: torch.Tensor, training: bool) -> torch.Tensor:  # noqa: ARG002
-        """Return scores (entities, rows, padded outputs)."""
-        import torch
-
-        activate = getattr(torch.nn.functional, self._activation)
-        for layer in range(0, len(weights), 2):
-            x = torch.baddbmm(weights[layer + 1], x, weights[layer])
-            if layer + 2 < len(weights):
-                x = activate(x)
-        return x
-
-    def pack(self, weights: Sequence[torch.Tensor]) -> NDArray[np.float32]:
-        """Return the weights without their padding (entities, size)."""
-        parts = [
-            tensor[:, :rows, :columns].reshape(len(tensor), -1)
-            for tensor, (rows, columns) in zip(weights, self._shapes, strict=True)
-        ]
-        return np.concatenate([part.numpy(force=True) for part in parts], axis=1)
-
-    def unpack(self, stored: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """Return the weights with their padding."""
-        weights, at = [], 0
-        for place, (rows, columns) in enumerate(self._shapes):
-            whole = np.zeros((len(stored), rows if place % 2 else padded(rows), padded(columns)), dtype=np.float32)
-            whole[:, :rows, :columns] = stored[:, at : at + rows * columns].reshape(-1, rows, columns)
-            weights.append(whole)
-            at += rows * columns
-        return weights
+    if lessons.absent is None:
+        return (lessons.weights * (scores[..., 0] - lessons.y) ** 2).sum()
+    allowed = scores[..., : lessons.absent.shape[-1]].masked_fill(lessons.absent, float("-inf"))
+    own = torch.log_softmax(allowed, dim=-1).gather(-1, lessons.y[..., None])[..., 0]
+    return -(lessons.weights * own).sum()
 
 
 @dataclass
@@ -182,8 +148,27 @@ class UserModule:
         """Return the state a newly made module has."""
         return [tensor.clone() for tensor in self._start]
 
-    def forward(self, weights: Sequence[torch.Tensor], x: torch.Tensor, training: bool) -> torch.Tensor:
-        """Return scores (entities, rows, outputs); a module that cannot be batched is called per entity."""
+    def scores(self, weights: Sequence[torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+        """Return scores (entities, rows, outputs)."""
+        return self._forward(weights, x, training=False)
+
+    def slopes(self, weights: Sequence[torch.Tensor], lessons: Lessons) -> Callable[[], None]:
+        """Return what sets the gradients, by torch's own differentiation."""
+        import torch
+
+        trained = [tensor.requires_grad_(True) for tensor in weights[: self.trained]]
+
+        def set_slopes() -> None:
+            for tensor in trained:
+                tensor.grad = None
+            with torch.enable_grad():
+                # one entity's loss does not depend on another's weights, so the sum's gradient is each one's own
+                loss(self._forward(weights, lessons.x, training=True), lessons).backward()
+
+        return set_slopes
+
+    def _forward(self, weights: Sequence[torch.Tensor], x: torch.Tensor, training: bool) -> torch.Tensor:
+        """Return scores; a module that cannot be batched is called per entity."""
         import torch
 
         if self.batched:

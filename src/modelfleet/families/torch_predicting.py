@@ -83,7 +83,7 @@ class TorchPredictor:
                 for part in self._network.unpack(stored)
                 for tensor in [torch.from_numpy(part).to(self._device)]
             ]
-            scores = self._network.forward(weights, torch.from_numpy(x).to(self._device, kind), training=False)
+            scores = self._network.scores(weights, torch.from_numpy(x).to(self._device, kind))
             flat = scores.reshape(-1, scores.shape[-1])[:, : self._classes or 1]
             return np.asarray(flat.numpy(force=True)[block.at], dtype=np.float64)
 

@@ -7,18 +7,17 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from modelfleet.errors import SpecError
 from modelfleet.families.torch_networks import own_draws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy as np
     import torch
     from numpy.typing import NDArray
 
-    from modelfleet.families.torch_networks import Network
+    from modelfleet.families.torch_networks import Lessons, Network
 
 _THREADS = Lock()
 _inside: list[int] = []
@@ -60,23 +59,6 @@ def device_of(wanted: str, strict: bool) -> torch.device:
 
 
 @dataclass(frozen=True)
-class Lessons:
-    """What a batch of entities is to learn.
-
-    Attributes:
-        x: (entities, rows, columns).
-        y: (entities, rows) class indices, or standardised numbers; anything valid in padding.
-        weights: (entities, rows), summing to 1 for each entity; 0 in padding.
-        absent: (entities, outputs) classes an entity has no rows of; None for numbers.
-    """
-
-    x: NDArray[np.float32]
-    y: NDArray[np.int64] | NDArray[np.float32]
-    weights: NDArray[np.float32]
-    absent: NDArray[np.bool_] | None
-
-
-@dataclass(frozen=True)
 class Trainer:
     """How networks are trained: full batches, Adam with decoupled weight decay (Loshchilov and Hutter, 2019).
 
@@ -99,32 +81,15 @@ class Trainer:
         import torch
 
         count = len(lessons.x)
-        with one_thread(), own_draws(self.seed) if not network.batched else nullcontext():
+        with one_thread(), own_draws(self.seed) if not network.batched else nullcontext(), torch.no_grad():
             weights = [
-                tensor.to(self.device).expand(count, *tensor.shape).contiguous().requires_grad_(place < network.trained)
-                for place, tensor in enumerate(network.start())
+                tensor.to(self.device).expand(count, *tensor.shape).contiguous() for tensor in network.start()
             ]
-            x, y, share = (torch.from_numpy(part).to(self.device) for part in (lessons.x, lessons.y, lessons.weights))
-            mask = None if lessons.absent is None else torch.from_numpy(lessons.absent).to(self.device)[:, None, :]
+            set_slopes = network.slopes(weights, lessons)
             adam = torch.optim.AdamW(
                 weights[: network.trained], lr=self.learning_rate, weight_decay=self.weight_decay, fused=True
             )
-            with torch.enable_grad():
-                for _ in range(self.epochs):
-                    adam.zero_grad(set_to_none=True)
-                    # one entity's loss does not depend on another's weights, so the sum's gradient is each one's own
-                    loss(network.forward(weights, x, training=True), y, share, mask).backward()
-                    adam.step()
+            for _ in range(self.epochs):
+                set_slopes()
+                adam.step()
             return network.pack([tensor.detach() for tensor in weights])
-
-
-def loss(
-    scores: torch.Tensor, y: torch.Tensor, weights: torch.Tensor, absent: torch.Tensor | None
-) -> torch.Tensor:
-    """Return the sum over entities of the weighted mean log loss, or squared error where ``absent`` is None."""
-    import torch
-
-    if absent is None:
-        return (weights * (scores[..., 0] - y) ** 2).sum()
-    logs = torch.log_softmax(scores[..., : absent.shape[-1]].masked_fill(absent, float("-inf")), dim=-1)
-    return -(weights * logs.gather(-1, y[..., None])[..., 0]).sum()
