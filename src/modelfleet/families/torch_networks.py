@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from modelfleet.errors import SpecError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -113,8 +115,14 @@ class UserModule:
     precise = False
 
     def __post_init__(self) -> None:
-        with own_draws(self.seed):
-            module = self.kind(self.inputs, self.outputs).float()
+        try:
+            with own_draws(self.seed):
+                module = self.kind(self.inputs, self.outputs).float()
+        except Exception as error:  # whatever the user's constructor raises
+            raise SpecError(
+                f"model.parameters.module: {self.kind.__name__} cannot be made with ({self.inputs}, {self.outputs}), "
+                f"numbers of inputs and outputs: {error}"
+            ) from error
         self._learning, self._learnt = module.train(), deepcopy(module).eval()
         self.columns = self.inputs
         trained = {name: tensor.detach() for name, tensor in module.named_parameters()}
