@@ -1,7 +1,8 @@
-"""CPU seconds of `logistic` and `linear` against one scikit-learn Pipeline per entity: ``python benchmarks/linear_fits.py``.
+"""CPU seconds of `logistic` and `linear` against one scikit-learn Pipeline per entity.
 
-Prints, for 100 and 1,000 rows per entity, milliseconds per model, their ratio (medians over rounds, both sides in each
-round), and the largest difference of a probability from scikit-learn's solution solved tightly.
+Run ``OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m benchmarks.linear_fits [ROUNDS]``. Prints, for 100 and 1,000
+rows per entity, milliseconds per model, their ratio (medians over rounds, both sides in each round), and the largest
+difference of a prediction from scikit-learn's solution solved tightly.
 """
 
 from __future__ import annotations
@@ -31,9 +32,7 @@ CLASSES = {"binary": ("no", "yes"), "multiclass": ("a", "b", "c", "d"), "regress
 
 def make_schema(task: str) -> Schema:
     """Return a schema of the shape of the UCI Adult data."""
-    features = [
-        Feature(name=f"c{j}", type="category", levels=tuple(map(str, range(n)))) for j, n in enumerate(LEVELS)
-    ]
+    features = [Feature(name=f"c{j}", type="category", levels=tuple(map(str, range(n)))) for j, n in enumerate(LEVELS)]
     features += [Feature(name=f"n{j}", type="number") for j in range(NUMBERS)]
     return Schema(entity=("e",), target="y", task=task, classes=CLASSES[task], features=tuple(features))
 
@@ -90,9 +89,7 @@ def measure(task: str, rows: int, entities: int, sample: int, rounds: int) -> di
     ):
         few = make_shard(schema, sample, rows)
         by_numpy.append(_cpu(lambda: family.fit(few)) / sample)
-    predicted = family.load(fitted.models).predict(
-        shard.rows, np.repeat(np.arange(entities), rows).astype(np.int32)
-    )
+    predicted = family.load(fitted.models).predict(shard.rows, np.repeat(np.arange(entities), rows).astype(np.int32))
     apart = 0.0
     for e in range(sample):
         part = slice(e * rows, (e + 1) * rows)

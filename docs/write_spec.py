@@ -17,10 +17,11 @@ from modelfleet import spec
 from modelfleet.families.linear import LinearParameters
 from modelfleet.families.logistic import LogisticParameters
 from modelfleet.families.sklearn import SklearnParameters
+from modelfleet.families.torch import TorchParameters
 from modelfleet.families.tree import TreeParameters
 
 PAGE = Path(__file__).with_name("spec.md")
-PARAMETERS = (TreeParameters, LogisticParameters, LinearParameters, SklearnParameters)
+PARAMETERS = (TreeParameters, LogisticParameters, LinearParameters, SklearnParameters, TorchParameters)
 SECTIONS: dict[str, type[BaseModel]] = {
     **{name: value for name, value in vars(spec).items() if inspect.isclass(value) and issubclass(value, BaseModel)},
     **{section.__name__: section for section in PARAMETERS},

@@ -216,9 +216,7 @@ def test_entities_that_cannot_be_trained_say_why(make_schema, make_shard):
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 @pytest.mark.parametrize(("name", "batched"), [("Net", True), ("Dropping", False), ("Normed", False)])
-def test_users_modules_are_trained_and_predict(
-    nets, make_schema, make_shard, make_rows, caplog, task, name, batched
-):
+def test_users_modules_are_trained_and_predict(nets, make_schema, make_shard, make_rows, caplog, task, name, batched):
     schema = make_schema(task)
     shard = make_shard(schema, [60, 80, 45])
     caplog.set_level(logging.WARNING)

@@ -80,9 +80,7 @@ def found_places(table: pa.Table, name: str, width: int, family: str) -> NDArray
     return found
 
 
-def fixed(
-    table: pa.Table, name: str, width: int, family: str, value: pa.DataType | None = None
-) -> NDArray[Any]:
+def fixed(table: pa.Table, name: str, width: int, family: str, value: pa.DataType | None = None) -> NDArray[Any]:
     """Return a column of lists of numbers that all have the same length, (models, width).
 
     Args:

@@ -134,7 +134,7 @@ def _sums(values: NDArray[np.float64], bounds: NDArray[np.int64]) -> NDArray[np.
 
 def bounded(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the numbers with infinite ones made missing and the rest kept within ``LARGEST``."""
-    if len(numbers) and numbers.size and -LARGEST < numbers.min() and numbers.max() < LARGEST:
+    if len(numbers) and numbers.size and numbers.min() > -LARGEST and numbers.max() < LARGEST:
         return numbers  # as nearly always: NaN compares false
     return np.clip(np.where(np.isfinite(numbers), numbers, np.nan), -LARGEST, LARGEST)
 

@@ -65,10 +65,10 @@ class LinearFamily:
         chosen = np.array([index for index, entity in enumerate(shard.entities) if entity not in failures], dtype=int)
         solved = self._solve(design, np.asarray(shard.target, dtype=np.float64), chosen)
         finite = np.isfinite(solved).all(axis=1)
-        for index in chosen[~finite]:
-            rows = np.diff(shard.bounds)[index]
-            failures[shard.entities[index]] = (
-                f"ridge regression overflows on its {rows} training rows; rescale the target"
+        sizes = np.diff(shard.bounds)
+        for unfit in chosen[~finite]:
+            failures[shard.entities[unfit]] = (
+                f"ridge regression overflows on its {sizes[unfit]} training rows; rescale the target"
             )
         kept, solved = chosen[finite], solved[finite]
         standard = Standard(design.standard.mean[kept], design.standard.scale[kept])
@@ -97,11 +97,11 @@ class LinearFamily:
                 self._alpha, part, sound,
             )  # fmt: skip
             solved[narrow], done[narrow] = part, sound
-        for place in np.flatnonzero(~done):
-            columns, at = design.dense(int(chosen[place]))
-            first, last = rows[place]
-            solved[place] = 0.0
-            solved[place, at] = ridge(columns, centred[first:last], design.weights[first:last], self._alpha)
+        for rest in np.flatnonzero(~done):
+            columns, at = design.dense(int(chosen[rest]))
+            first, last = rows[rest]
+            solved[rest] = 0.0
+            solved[rest, at] = ridge(columns, centred[first:last], design.weights[first:last], self._alpha)
         solved[:, -1] += middle
         return solved
 

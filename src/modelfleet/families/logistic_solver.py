@@ -21,7 +21,8 @@ def class_counts(design: ShardDesign, label: NDArray[np.int64], classes: int) ->
     """Return the weight of each entity's rows of each class (E, classes)."""
     entities = len(design.bounds) - 1
     cell = entity_of_row(design.bounds) * np.int64(classes) + label
-    return np.bincount(cell, weights=design.weights, minlength=entities * classes).reshape(entities, classes)
+    counts: NDArray[np.float64] = np.bincount(cell, weights=design.weights, minlength=entities * classes)  # type: ignore[assignment]
+    return counts.reshape(entities, classes)
 
 
 def balanced(design: ShardDesign, label: NDArray[np.int64], count: NDArray[np.float64]) -> NDArray[np.float64]:

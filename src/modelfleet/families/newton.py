@@ -1,4 +1,4 @@
-"""L2 regularised logistic regression on dense columns, by numpy: what `kernels/newton.py` does, without numba."""
+"""L2 regularised logistic regression on dense columns, by numpy: what the kernels do, without numba."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def _newton(objective: _Binary, point: NDArray[np.float64], steps: int) -> tuple
             if length < 1e-10:
                 return point, False
         point, value = tried, reached
-        if length == 1.0 and np.abs(objective.scores(direction)).max() < SCORE_TOLERANCE:  # noqa: RUF069
+        if length == 1.0 and np.abs(objective.scores(direction)).max() < SCORE_TOLERANCE:
             return point, True
     return point, False
 
@@ -162,7 +162,7 @@ def _direction(hessian: NDArray[np.float64], slope: NDArray[np.float64]) -> NDAr
         np.linalg.cholesky(hessian)
     except np.linalg.LinAlgError:
         hessian[np.diag_indices_from(hessian)] += 1e-10 * (1.0 + np.abs(hessian.diagonal()).max())
-    return np.linalg.solve(hessian, slope)
+    return np.asarray(np.linalg.solve(hessian, slope), dtype=np.float64)
 
 
 def _quasi_newton(objective: _Binary, point: NDArray[np.float64], steps: int) -> tuple[NDArray[np.float64], bool]:

@@ -35,8 +35,9 @@ class Block:
 
 
 def length_of(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return how many rows are reserved for a unit of each size: the next multiple of 1, 5/4, 3/2 or 7/4 of a power of
-    two, at least 16. It depends on nothing but the size, so that an entity is computed alike in any company.
+    """Return how many rows are reserved for a unit of each size: a multiple of 16, an eighth of a power of two apart.
+
+    It depends on nothing but the size, so that an entity is computed alike in any company.
     """
     sizes = np.maximum(np.asarray(sizes, dtype=np.int64), 1)
     step = np.maximum(STRIDE, 2 ** np.ceil(np.log2(sizes)).astype(np.int64) // 8)

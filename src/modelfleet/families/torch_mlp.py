@@ -90,7 +90,6 @@ class Mlp:
         return weights
 
 
-
 class MlpSlopes:
     """The gradients of a batch of entities, and the room to compute them in."""
 

@@ -90,7 +90,7 @@ class TorchPredictor:
     def _finished(self, scores: NDArray[np.float64], model: NDArray[np.int32]) -> NDArray[np.float64]:
         if not self._classes:
             mean, scale = self._target[model, 0], self._target[model, 1]
-            return (scores[:, 0] * scale + mean)[:, None]
+            return np.asarray(scores[:, 0] * scale + mean)[:, None]
         scores = np.where(self._found[model], scores, -np.inf)
         odds = np.exp(scores - scores.max(axis=1, keepdims=True))
         probabilities: NDArray[np.float64] = odds / odds.sum(axis=1, keepdims=True)

@@ -82,9 +82,7 @@ class Trainer:
 
         count = len(lessons.x)
         with one_thread(), own_draws(self.seed) if not network.batched else nullcontext(), torch.no_grad():
-            weights = [
-                tensor.to(self.device).expand(count, *tensor.shape).contiguous() for tensor in network.start()
-            ]
+            weights = [tensor.to(self.device).expand(count, *tensor.shape).contiguous() for tensor in network.start()]
             set_slopes = network.slopes(weights, lessons)
             adam = torch.optim.AdamW(
                 weights[: network.trained], lr=self.learning_rate, weight_decay=self.weight_decay, fused=True

@@ -55,7 +55,9 @@ def import_class(path: str, trusted: Collection[str], base: type, where: str) ->
     found = getattr(imported, name, None)
     if not (isinstance(found, type) and issubclass(found, base)):
         classes = [key for key, value in vars(imported).items() if isinstance(value, type) and issubclass(value, base)]
-        raise SpecError(f"{where}: '{module}' has no class '{name}' derived from {base.__name__}{nearest(name, classes)}")
+        raise SpecError(
+            f"{where}: '{module}' has no class '{name}' derived from {base.__name__}{nearest(name, classes)}"
+        )
     return found
 
 

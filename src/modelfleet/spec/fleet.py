@@ -38,8 +38,8 @@ class ModelSpec(Section):
     """What is trained for each entity.
 
     Attributes:
-        family: Name of a family: ``tree``, ``logistic``, ``linear``, ``sklearn``, or one an installed package
-            adds. Absent means ``tree``.
+        family: Name of a family: ``tree``, ``logistic``, ``linear``, ``sklearn``, ``torch``, or one an installed
+            package adds. Absent means ``tree``.
         parameters: The family's own parameters; it says which it knows.
         min_rows: Training rows below which an entity gets no model of its own and is served by the pooled one.
         features: Columns used; absent means every column whose role is feature.

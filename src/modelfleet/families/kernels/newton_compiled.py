@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import logging
 from functools import cache
@@ -10,17 +11,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modelfleet.families.kernels import newton
+from modelfleet.families.kernels import cholesky, code_columns, logistic_binary, logistic_multinomial, ridge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 logger = logging.getLogger(__name__)
+
+KERNELS = {"binary": logistic_binary, "multinomial": logistic_multinomial, "ridge": ridge}
+MODULES = (code_columns, cholesky, *KERNELS.values())
 _LOCK = Lock()
 
 
 def linear_kernel(name: str) -> Callable[..., None] | None:
-    """Return ``newton.<name>`` compiled, or None where numba is not installed or cannot compile here.
+    """Return a kernel compiled, or None where numba is not installed or cannot compile here.
 
     Args:
         name: ``binary``, ``multinomial`` or ``ridge``.
@@ -33,7 +37,7 @@ def linear_kernel(name: str) -> Callable[..., None] | None:
 def _kernel(name: str) -> Callable[..., None] | None:
     if not _replaced():
         return None
-    kernel: Callable[..., None] = getattr(newton, name)
+    kernel: Callable[..., None] = getattr(KERNELS[name], name)
     try:
         _smallest_call(name, kernel)
     except Exception as error:  # numba raises its own types, and a read-only cache folder raises RuntimeError
@@ -44,22 +48,37 @@ def _kernel(name: str) -> Callable[..., None] | None:
 
 @cache
 def _replaced() -> bool:
-    """Put numba's functions in the place of the plain ones; a compiled one finds those it calls by their names there.
-
-    They are in one module because numba's cache sees no change in another.
-    """
+    """Put numba's functions in the place of the plain ones, where a compiled one finds those it calls."""
     try:
         from numba import njit
 
-        for name, function in inspect.getmembers(newton, inspect.isfunction):
-            compiled = njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")(function)
-            setattr(newton, name, compiled)
+        sources = _sources()
+        compiled = {}
+        for module in MODULES:
+            for name, function in inspect.getmembers(module, inspect.isfunction):
+                if function.__module__ != module.__name__:
+                    continue
+                if module in KERNELS.values() and name in KERNELS:
+                    # numba caches by a function's own file and by its defaults, not by what it calls
+                    function.__defaults__ = (sources,)
+                compiled[function] = njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")(function)
+        for module in MODULES:
+            for name, function in inspect.getmembers(module, inspect.isfunction):
+                setattr(module, name, compiled[function])
     except ImportError:
         return False
     except Exception as error:
         logger.warning("numba is installed but cannot cache the linear models' kernels, numpy fits them: %s", error)
         return False
     return True
+
+
+def _sources() -> int:
+    """Return a number that changes with the text of any of the modules."""
+    digest = hashlib.sha256()
+    for module in MODULES:
+        digest.update(inspect.getsource(module).encode())
+    return int.from_bytes(digest.digest()[:6], "big")
 
 
 def _smallest_call(name: str, kernel: Callable[..., None]) -> None:
