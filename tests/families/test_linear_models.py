@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -308,3 +309,12 @@ def test_a_target_far_from_zero_loses_no_digits(make_schema, make_shard):
     moved = replace(shard, target=shard.target + 1e9)
     far = family.load(family.fit(moved).models).predict(shard.rows, np.zeros(80, dtype=np.int32))
     np.testing.assert_allclose(far - 1e9, near, rtol=0, atol=1e-5)
+
+
+def test_where_numba_is_absent_there_is_no_kernel(monkeypatch):
+    monkeypatch.setitem(sys.modules, "numba", None)
+    newton_compiled._replaced.cache_clear()
+    newton_compiled._kernel.cache_clear()
+    assert newton_compiled.linear_kernel("binary") is None
+    newton_compiled._kernel.cache_clear()
+    newton_compiled._replaced.cache_clear()

@@ -264,7 +264,7 @@ def test_a_module_whose_rows_depend_on_each_other_is_not_padded(nets, make_schem
         ({"module": "torch.optim:Adam", "trusted_modules": ["torch"]}, "no class 'Adam' derived from Module"),
         ({"module": "tiny_nets.nets:Picky", "trusted_modules": ["tiny_nets"]}, "cannot be made with .15, 2."),
         ({"hidden": [0]}, "hidden: is 0"),
-        ({"hiden": [3]}, "did you mean 'hidden'"),
+        ({"hiddens": [3]}, "did you mean 'hidden'"),
         ({"activation": "step"}, "activation: is 'step'"),
         ({"device": "gpu"}, "device: is 'gpu'"),
     ],
