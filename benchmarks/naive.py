@@ -5,8 +5,6 @@ dropped by one clear test, and every model has a file. The third is a choice: as
 every column is one-hot encoded; with ``cast`` they become numbers, and it is slow for its design only.
 """
 
-# ruff: noqa: TID253  a benchmark loads what it measures
-
 from __future__ import annotations
 
 import pickle

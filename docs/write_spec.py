@@ -17,10 +17,11 @@ from modelfleet import spec
 from modelfleet.families.linear import LinearParameters
 from modelfleet.families.logistic import LogisticParameters
 from modelfleet.families.sklearn import SklearnParameters
+from modelfleet.families.torch import TorchParameters
 from modelfleet.families.tree import TreeParameters
 
 PAGE = Path(__file__).with_name("spec.md")
-PARAMETERS = (TreeParameters, LogisticParameters, LinearParameters, SklearnParameters)
+PARAMETERS = (TreeParameters, LogisticParameters, LinearParameters, SklearnParameters, TorchParameters)
 SECTIONS: dict[str, type[BaseModel]] = {
     **{name: value for name, value in vars(spec).items() if inspect.isclass(value) and issubclass(value, BaseModel)},
     **{section.__name__: section for section in PARAMETERS},
@@ -73,7 +74,8 @@ def _type(annotation: Any) -> str:  # noqa: PLR0911 - one line per kind of type
     if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
         return "section"
     if origin is Annotated:  # inside "or none"; at the top pydantic has taken it apart
-        return "name, or list of names"
+        named = any(isinstance(part, BeforeValidator) for part in arguments[1:])
+        return "name, or list of names" if named else _type(arguments[0])
     if origin is dict:
         return f"name: {_type(arguments[1])}"
     if origin is tuple:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from modelfleet.families.base import ENTITY
-from modelfleet.families.columns import fixed, strings
+from modelfleet.families.columns import fixed, lists, strings
 from modelfleet.families.design import Layout, Standard
 
 if TYPE_CHECKING:
@@ -22,38 +22,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Affine:
-    """One model.
+    """The models of some entities.
 
     Attributes:
-        entity: Whose it is.
-        standard: How its numbers are standardised.
-        coefficients: (outputs, width of the layout); 0 for a level the entity's rows did not have.
-        intercept: (outputs,); minus infinity for a class the entity's rows did not have.
+        entities: Whose they are, M of them.
+        standard: How each one's numbers are standardised, (M, numbers).
+        coefficients: (M, outputs, width of the layout); 0 for a level the entity's rows did not have.
+        intercept: (M, outputs); minus infinity for a class the entity's rows did not have.
     """
 
-    entity: str
+    entities: Sequence[str]
     standard: Standard
     coefficients: NDArray[np.float64]
     intercept: NDArray[np.float64]
 
-
-def to_table(models: Sequence[Affine], layout: Layout, outputs: int) -> pa.Table:
-    """Return one row per model: entity, mean, scale, coefficients (flattened), intercept."""
-
-    def stack(rows: list[NDArray[np.float64]], width: int) -> pa.Array:
-        values = np.concatenate([row.ravel() for row in rows]) if rows else np.empty(0)
-        offsets = np.arange(len(rows) + 1, dtype=np.int32) * width
-        return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values, pa.float64()))
-
-    return pa.table(
-        {
-            ENTITY: strings([model.entity for model in models]),
-            "mean": stack([model.standard.mean for model in models], layout.numbers),
-            "scale": stack([model.standard.scale for model in models], layout.numbers),
-            "coefficients": stack([model.coefficients for model in models], outputs * layout.width),
-            "intercept": stack([model.intercept for model in models], outputs),
-        }
-    )
+    def to_table(self) -> pa.Table:
+        """Return one row per model: entity, mean, scale, coefficients (flattened), intercept."""
+        return pa.table(
+            {
+                ENTITY: strings(self.entities),
+                "mean": lists(self.standard.mean),
+                "scale": lists(self.standard.scale),
+                "coefficients": lists(self.coefficients),
+                "intercept": lists(self.intercept),
+            }
+        )
 
 
 class AffineModels:

@@ -19,6 +19,7 @@ BUILT_IN = {
     "logistic": "modelfleet.families.logistic:LogisticFamily",
     "linear": "modelfleet.families.linear:LinearFamily",
     "sklearn": "modelfleet.families.sklearn:SklearnFamily",
+    "torch": "modelfleet.families.torch:TorchFamily",
 }
 """Ours are found without package metadata, so that they load from a source folder inside an MLflow model too."""
 

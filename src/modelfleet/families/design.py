@@ -84,19 +84,29 @@ class Standard:
     scale: NDArray[np.float64]
 
     @classmethod
-    def of(cls, numbers: NDArray[np.float64], weights: NDArray[np.float64] | None = None) -> Standard:
-        """Return weighted mean and standard deviation; 0 and 1 for a column without values, scale 1 for a constant."""
+    def of(cls, numbers: NDArray[np.float64]) -> Standard:
+        """Return mean and standard deviation; 0 and 1 for a column without values, scale 1 for a constant one."""
+        each = cls.of_each(numbers, np.array([0, len(numbers)]))
+        return cls(each.mean[0], each.scale[0])
+
+    @classmethod
+    def of_each(cls, numbers: NDArray[np.float64], bounds: NDArray[np.int64]) -> Standard:
+        """Return ``of`` for each entity at once, (entities, numbers).
+
+        Args:
+            numbers: (n, numbers), NaN where missing.
+            bounds: (entities + 1,) ascending from 0 to n; rows ``bounds[e]:bounds[e + 1]`` are entity e's.
+        """
         values = bounded(numbers)
         known = ~np.isnan(values)
-        weight = known * (1.0 if weights is None else weights[:, None])
-        total = weight.sum(axis=0)
+        sizes = np.diff(bounds)
+        total = _sums(known.astype(np.float64), bounds)
         safe = np.where(total > 0, total, 1.0)
-        filled = np.where(known, values, 0.0)
-        mean = (filled * weight).sum(axis=0) / safe
-        variance = (np.where(known, values - mean, 0.0) ** 2 * weight).sum(axis=0) / safe
+        mean = _sums(np.where(known, values, 0.0), bounds) / safe
+        variance = _sums(np.where(known, values - np.repeat(mean, sizes, axis=0), 0.0) ** 2, bounds) / safe
         # a constant column's variance is rounding error, not signal: scikit-learn's StandardScaler draws the same line
-        epsilon = np.finfo(np.float64).eps
-        rounding = len(values) * epsilon * variance + (len(values) * mean * epsilon) ** 2
+        epsilon, count = np.finfo(np.float64).eps, sizes[:, None]
+        rounding = count * epsilon * variance + (count * mean * epsilon) ** 2
         return cls(mean, np.where(variance > rounding, np.sqrt(variance), 1.0))
 
     def apply(self, numbers: NDArray[np.float64], model: NDArray[np.int32] | None = None) -> NDArray[np.float64]:
@@ -107,11 +117,25 @@ class Standard:
             model: (n,) which of many models each row belongs to; None where there is one.
         """
         mean, scale = (self.mean, self.scale) if model is None else (self.mean[model], self.scale[model])
-        return np.clip(np.nan_to_num((bounded(numbers) - mean) / scale, nan=0.0), -FARTHEST, FARTHEST)
+        standard: NDArray[np.float64] = bounded(numbers) - mean
+        standard /= scale
+        np.copyto(standard, 0.0, where=np.isnan(standard))
+        return np.clip(standard, -FARTHEST, FARTHEST, out=standard)
+
+
+def _sums(values: NDArray[np.float64], bounds: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return each entity's sums over its rows, (entities, columns)."""
+    sums = np.zeros((len(bounds) - 1, values.shape[1]))
+    filled = bounds[1:] > bounds[:-1]
+    if filled.any():
+        sums[filled] = np.add.reduceat(values, bounds[:-1][filled], axis=0)
+    return sums
 
 
 def bounded(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the numbers with infinite ones made missing and the rest kept within ``LARGEST``."""
+    if len(numbers) and numbers.size and numbers.min() > -LARGEST and numbers.max() < LARGEST:
+        return numbers  # as nearly always: NaN compares false
     return np.clip(np.where(np.isfinite(numbers), numbers, np.nan), -LARGEST, LARGEST)
 
 
@@ -121,9 +145,7 @@ def standardised(layout: Layout, rows: EncodedRows, seen: NDArray[np.int64], sta
     Returns:
         (n, len(seen) + numbers)
     """
-    dense = np.zeros(
-        (len(rows), len(seen) + layout.numbers),
-    )
+    dense = np.zeros((len(rows), len(seen) + layout.numbers))
     layout.one_hot(rows.codes, seen, dense)
     dense[:, len(seen) :] = standard.apply(rows.numbers)
     return dense

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from modelfleet.families.affine import Affine, AffineModels, to_table
+from modelfleet.families.affine import Affine, AffineModels
 from modelfleet.families.base import Fitted
-from modelfleet.families.design import Layout, Standard, row_weights, standardised
-from modelfleet.families.newton import solve
+from modelfleet.families.design import Layout, Standard
+from modelfleet.families.logistic_solver import LogisticSolver, balanced, class_counts
 from modelfleet.families.parameters import check_parameters, check_task
+from modelfleet.families.shard_design import ShardDesign
 from modelfleet.spec.fleet import Task
 from modelfleet.spec.section import Section
 
@@ -56,67 +58,49 @@ class LogisticFamily:
         self._schema = schema
         self._layout = Layout.of(schema)
         self._outputs = 1 if schema.outputs == 2 else schema.outputs
+        self._solver = LogisticSolver(1.0 / self._parameters.C, self._parameters.max_iterations, self._outputs)
 
     def fit(self, shard: TrainingShard) -> Fitted:
         """Fit one model per entity; an entity whose rows have one class only is a failure."""
-        models: list[Affine] = []
-        failures: dict[str, str] = {}
-        for index, entity in enumerate(shard.entities):
-            part = slice(int(shard.bounds[index]), int(shard.bounds[index + 1]))
-            weights = None if shard.weights is None else shard.weights[part]
-            outcome = self._fit_one(entity, shard.rows.take(part), shard.target[part].astype(np.int64), weights)
-            if isinstance(outcome, str):
-                failures[entity] = outcome
+        design = ShardDesign.of(self._layout, shard)
+        label = shard.target.astype(np.int64)
+        count = class_counts(design, label, max(2, self._schema.outputs))
+        found = count > 0
+        failures = self._without_two_classes(shard, found)
+        chosen = np.flatnonzero(found.sum(axis=1) >= 2)
+        if self._parameters.class_weight == "balanced":
+            design = replace(design, weights=balanced(design, label, count))
+        solved, converged = self._solver.solve(design, label, found, chosen)
+        steps = self._parameters.max_iterations
+        for index in chosen[~converged]:
+            failures[shard.entities[index]] = (
+                f"logistic regression did not converge in {steps} steps on "
+                f"{np.diff(shard.bounds)[index]} training rows; lower C or raise max_iterations"
+            )
+        kept = chosen[converged]
+        standard = Standard(design.standard.mean[kept], design.standard.scale[kept])
+        models = Affine(
+            [shard.entities[index] for index in kept], standard, solved[converged, :, :-1], solved[converged, :, -1]
+        )
+        order = {entity: place for place, entity in enumerate(shard.entities)}
+        return Fitted(models.to_table(), dict(sorted(failures.items(), key=lambda failure: order[failure[0]])))
+
+    def _without_two_classes(self, shard: TrainingShard, found: NDArray[np.bool_]) -> dict[str, str]:
+        failures = {}
+        sizes = np.diff(shard.bounds)
+        for index in np.flatnonzero(found.sum(axis=1) < 2):
+            entity, rows = shard.entities[index], int(sizes[index])
+            if rows == 0:
+                failures[entity] = "it has no training rows"
+            elif not found[index].any():
+                failures[entity] = f"the weights of its {rows} training rows are all zero"
             else:
-                models.append(outcome)
-        return Fitted(to_table(models, self._layout, self._outputs), failures)
-
-    def _fit_one(
-        self, entity: str, rows: EncodedRows, target: NDArray[np.int64], weights: NDArray[np.float64] | None
-    ) -> Affine | str:
-        found, label = np.unique(target, return_inverse=True)
-        if len(found) == 0:
-            return "it has no training rows"
-        if len(found) == 1:
-            only = self._schema.classes[int(found[0])]
-            return f"all {len(rows)} training rows are of class '{only}'; logistic regression needs two classes"
-        weights = row_weights(target.astype(np.float64), weights, self._parameters.class_weight == "balanced")
-        standard = Standard.of(rows.numbers)
-        seen = self._layout.seen(rows.codes)
-        dense = standardised(self._layout, rows, seen, standard)
-        try:
-            solved, converged = solve(
-                dense, label, len(found), 1.0 / self._parameters.C, weights, self._parameters.max_iterations
-            )
-        except np.linalg.LinAlgError as error:
-            return f"logistic regression has no solution on its {len(rows)} training rows: {error}"
-        if not (converged and np.isfinite(solved).all()):
-            return (
-                f"logistic regression did not converge in {self._parameters.max_iterations} steps "
-                f"on {len(rows)} training rows; lower C or raise max_iterations"
-            )
-        return self._place(entity, standard, seen, found, solved)
-
-    def _place(
-        self,
-        entity: str,
-        standard: Standard,
-        seen: NDArray[np.int64],
-        found: NDArray[np.int64],
-        solved: NDArray[np.float64],
-    ) -> Affine:
-        """Spread the solution over all levels and classes; a class not found gets an intercept of minus infinity."""
-        layout = self._layout
-        columns = np.concatenate([seen, np.arange(layout.levels, layout.width)])
-        coefficients = np.zeros((self._outputs, layout.width))
-        intercept = np.full(self._outputs, -np.inf)
-        if self._outputs > 1 and len(found) == 2:
-            intercept[found[0]] = 0.0  # the first class is what the second is measured against
-        into = found[1:] if len(solved) == 1 else found
-        into = np.zeros(1, dtype=np.int64) if self._outputs == 1 else into
-        coefficients[np.ix_(into, columns)] = solved[:, :-1]
-        intercept[into] = solved[:, -1]
-        return Affine(entity, standard, coefficients, intercept)
+                only = self._schema.classes[int(found[index].argmax())]
+                of_weight = "" if shard.weights is None else " of weight above zero"
+                failures[entity] = (
+                    f"all {rows} training rows{of_weight} are of class '{only}'; logistic regression needs two classes"
+                )
+        return failures
 
     def load(self, models: pa.Table) -> LogisticPredictor:
         """Make models ready to predict.
