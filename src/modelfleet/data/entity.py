@@ -12,8 +12,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from modelfleet.data.text import TEXT, as_text, text_of
-from modelfleet.data.typed import is_missing
+from modelfleet.data.typed import is_missing, type_column
 from modelfleet.errors import DataError, nearest
+from modelfleet.spec.data import ColumnType
 
 if TYPE_CHECKING:
     from modelfleet.data.schema import Schema
@@ -56,15 +57,16 @@ def entity_keys(columns: Sequence[pa.DictionaryArray], missing: Collection[str] 
     Returns:
         n keys of type ``TEXT``; null where a row belongs to no entity.
     """
+    if len(columns) == 1:
+        return type_column(columns[0], ColumnType.CATEGORY, missing).coded
     parts = []
     for column in columns:
         texts = column.dictionary
         texts = pc.if_else(is_missing(texts, missing), pa.scalar(None, pa.string()), texts)
-        if len(columns) > 1:
-            texts = pc.replace_substring(texts, _ESCAPE, _ESCAPE + _ESCAPE)
-            texts = pc.replace_substring(texts, _SEPARATOR, _ESCAPE + _SEPARATOR)
+        texts = pc.replace_substring(texts, _ESCAPE, _ESCAPE + _ESCAPE)
+        texts = pc.replace_substring(texts, _SEPARATOR, _ESCAPE + _SEPARATOR)
         parts.append(texts.take(column.indices))
-    keys = parts[0] if len(parts) == 1 else pc.binary_join_element_wise(*parts, _SEPARATOR)
+    keys = pc.binary_join_element_wise(*parts, _SEPARATOR)
     return keys.dictionary_encode().cast(TEXT)
 
 

@@ -37,11 +37,13 @@ class Piece:
         file: The file.
         row_group: Of a Parquet file; None for a text file.
         first_row: Rows of the file before this piece.
+        rows: How many it has; None where only reading tells.
     """
 
     file: DataFile
     row_group: int | None = None
     first_row: int = 0
+    rows: int | None = None
 
 
 def column_names(file: DataFile, data: DataSpec) -> list[str]:
@@ -92,8 +94,9 @@ def pieces_of(file: DataFile) -> list[Piece]:
     pieces, first = [], 0
     metadata = _parquet(file).metadata
     for group in range(metadata.num_row_groups):
-        pieces.append(Piece(file, group, first))
-        first += metadata.row_group(group).num_rows
+        rows = metadata.row_group(group).num_rows
+        pieces.append(Piece(file, group, first, rows))
+        first += rows
     return pieces
 
 
