@@ -62,7 +62,7 @@ def _sums(content: NDArray[np.uint8], starts: NDArray[np.int64], lengths: NDArra
         lengths: (n,) bytes of each, at least 1.
     """
     factors = _powers(int(lengths.max()))
-    sums = _BYTES[content[starts]] * factors[0]
+    sums: NDArray[np.uint64] = _BYTES[content[starts]] * factors[0]
     for position in range(1, len(factors)):
         terms = _BYTES[content.take(starts + position, mode="clip")]
         terms *= factors[position]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -91,4 +92,8 @@ def shard_of(entity: str, shards: int) -> int:
 
 def shards_of(entities: Sequence[str], shards: int) -> NDArray[np.int32]:
     """Return the shards of some entities, (n,) int32."""
-    return np.fromiter((shard_of(entity, shards) for entity in entities), np.int32, len(entities))
+    return np.fromiter((_known_shard(entity, shards) for entity in entities), np.int32, len(entities))
+
+
+_known_shard = lru_cache(maxsize=1 << 17)(shard_of)
+"""Every batch asks for nearly the same entities."""

@@ -53,7 +53,7 @@ def prepare_here(
         with ThreadPoolExecutor(threads, thread_name_prefix="prepare") as pool:
             known = sum(piece.rows or 0 for piece in pieces)
             groups = piece_groups(pieces, min(BATCH_ROWS, -(-known // threads)))
-            read = pool.map(lambda numbered: _read(plan, *numbered, rows), enumerate(groups))
+            read = pool.map(lambda number, group: _read(plan, number, group, rows), range(len(groups)), groups)
             sizes = np.zeros(plan.spec.resources.shards, np.int64)
             files: list[Path] = []
             counted: list[Facts] = []
