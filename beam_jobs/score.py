@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -52,13 +53,16 @@ def _score(known: argparse.Namespace, rest: list[str]) -> None:
     output = known.output.absolute()
     parts = output.with_name(f".{output.name}.parts")
     shutil.rmtree(parts, ignore_errors=True)
-    parts.mkdir(parents=True)
+    if spec.engine != "local":
+        parts.mkdir(parents=True)
     config = ScoreConfig(
         fleet=spec.fleet,
         release=release.model_dump_json(),
         data=data.model_dump_json(exclude_unset=True),
         parts=str(parts),
         output=str(output),
+        alone=spec.engine == "local",
+        threads=spec.resources.threads or os.cpu_count() or 1,
     )
     pipeline = beam.Pipeline(options=PipelineOptions(rest))
     build_score(pipeline, [piece for file in files for piece in pieces_of(file)], config)
