@@ -13,7 +13,8 @@ from apache_beam.utils.shared import Shared
 from modelfleet.data.reading import Piece
 from modelfleet.releases.manifest import Release
 from modelfleet.serving.loading import LoadedFleet, load_release
-from modelfleet.serving.score_piece import ScoredPiece, join_parts, score_here, score_piece
+from modelfleet.serving.score_piece import score_here, score_piece
+from modelfleet.serving.scored_file import ScoredPiece, join_parts
 from modelfleet.spec.data import DataSpec
 
 

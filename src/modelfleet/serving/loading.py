@@ -68,7 +68,9 @@ def load_release(release: Release, *, fleet: str, reuse: LoadedFleet | None = No
     return load_bundle(bundle, fleet=fleet, generation=release.generation, reuse=reuse)
 
 
-def load_bundle(bundle: Bundle, *, fleet: str, generation: int, reuse: LoadedFleet | None = None) -> LoadedFleet:
+def load_bundle(
+    bundle: Bundle, *, fleet: str, generation: int, reuse: LoadedFleet | None = None, lazy: bool = False
+) -> LoadedFleet:
     """Load an opened bundle: check that it fits, read its models, and let some of them predict.
 
     Args:
@@ -76,6 +78,7 @@ def load_bundle(bundle: Bundle, *, fleet: str, generation: int, reuse: LoadedFle
         fleet: The fleet it must be of.
         generation: Recorded in every answer.
         reuse: As in ``load_release``.
+        lazy: Read, check and load each file when a row needs it first; of the models, none is tried.
 
     Raises:
         BundleError: It is another fleet's, its schemas disagree, or a model of it cannot predict.
@@ -86,8 +89,9 @@ def load_bundle(bundle: Bundle, *, fleet: str, generation: int, reuse: LoadedFle
     if manifest.fleet != fleet:
         raise BundleError(f"{bundle.path}: is a bundle of fleet '{manifest.fleet}', but this process serves '{fleet}'")
     _check_schemas(bundle)
-    models = LoadedBundle(bundle, reuse=None if reuse is None else reuse.models)
-    _try_models(bundle, models)
+    models = LoadedBundle(bundle, reuse=None if reuse is None else reuse.models, lazy=lazy)
+    if not lazy:
+        _try_models(bundle, models)
     return LoadedFleet(generation, models)
 
 

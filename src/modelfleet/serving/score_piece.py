@@ -1,14 +1,11 @@
-"""Scoring files: one piece at a time into parts, and the parts into one output in the order of the input."""
+"""Scoring files in chunks of bounded size: a piece into parts, or all of them into the output."""
 
 from __future__ import annotations
 
-import shutil
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -18,10 +15,19 @@ from modelfleet.data.badrow import BAD_ROWS, BadRow, bad_row_table
 from modelfleet.data.files import csv_rows, find_files
 from modelfleet.data.rawchunk import LINE, RawChunk
 from modelfleet.data.reading import Piece, column_names, lines_of_rows, read_piece
-from modelfleet.data.text import TEXT, as_text
+from modelfleet.data.text import as_text
 from modelfleet.errors import DataError, nearest
-from modelfleet.serving.score import prediction_schema, score_table
-from modelfleet.spec.data import ColumnRole
+from modelfleet.serving.ahead import in_order
+from modelfleet.serving.score import score_table
+from modelfleet.serving.scored_file import (
+    FILE,
+    ROW_ID,
+    ScoredPiece,
+    bad_rows_path,
+    output_schema,
+    prediction_writer,
+    row_id_column,
+)
 from modelfleet.whole_file import replacing
 
 if TYPE_CHECKING:
@@ -30,31 +36,6 @@ if TYPE_CHECKING:
     from modelfleet.serving.loading import LoadedFleet
     from modelfleet.spec.data import DataSpec
     from modelfleet.spec.fleet import FleetSpec
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-ROW_ID = "row_id"
-FILE = "file"
-
-
-@dataclass(frozen=True)
-class ScoredPiece:
-    """What became of a piece.
-
-    Attributes:
-        number: Its position in the input.
-        predictions: The part with its predictions.
-        bad_rows: The part with its bad rows.
-        rows: Number of predictions.
-        rows_bad: Number of rows without one.
-    """
-
-    number: int
-    predictions: str
-    bad_rows: str
-    rows: int
-    rows_bad: int
 
 
 def files_to_score(spec: FleetSpec, source: str, schemas: Iterable[Schema]) -> tuple[DataSpec, tuple[DataFile, ...]]:
@@ -84,19 +65,6 @@ def files_to_score(spec: FleetSpec, source: str, schemas: Iterable[Schema]) -> t
             if name not in names:
                 raise DataError(f"{file.path}: has no column '{name}', which the models need{nearest(name, names)}")
     return data, files
-
-
-def row_id_column(data: DataSpec) -> str | None:
-    """Return the column whose values are copied beside the predictions; None where there is none."""
-    return next((name for name, c in (data.columns or {}).items() if c.role is ColumnRole.ROW_ID), None)
-
-
-def output_schema(fleet: LoadedFleet, data: DataSpec) -> pa.Schema:
-    """Return the columns of the output: the file, the row's position in it, its id if it has one, the prediction."""
-    fields = [pa.field(FILE, TEXT), *prediction_schema(fleet)]
-    if row_id_column(data) is not None:
-        fields.insert(2, pa.field(ROW_ID, TEXT))
-    return pa.schema(fields)
 
 
 def score_piece(
@@ -148,29 +116,6 @@ def score_here(
     return rows, rows_bad
 
 
-def join_parts(pieces: Iterable[ScoredPiece], output: Path) -> None:
-    """Write the output, and ``<output>_bad_rows.parquet`` beside it if there are any, and remove the parts.
-
-    Args:
-        pieces: All pieces, in any order.
-        output: A Parquet file; replaced whole.
-    """
-    ordered = sorted(pieces, key=lambda piece: piece.number)
-    beside = bad_rows_path(output)
-    if any(piece.rows_bad for piece in ordered):
-        _concatenate([piece.bad_rows for piece in ordered], beside)
-    else:
-        beside.unlink(missing_ok=True)
-    _concatenate([piece.predictions for piece in ordered], output)
-    for folder in {Path(piece.predictions).parent for piece in ordered}:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def bad_rows_path(output: Path) -> Path:
-    """Return where the rows without a prediction go."""
-    return output.with_name(f"{output.stem}_bad_rows.parquet")
-
-
 def _score_into(
     first: Path, second: Path, fleet: LoadedFleet, pieces: Iterable[Piece], data: DataSpec, threads: int
 ) -> tuple[int, int]:
@@ -180,7 +125,7 @@ def _score_into(
     needed = _needed(fleet.schemas.values(), data)
     chunks = (chunk for piece in pieces for chunk in read_piece(piece, data, needed))
     with (
-        _writer(first, schema) as predictions,
+        prediction_writer(first, schema) as predictions,
         pq.ParquetWriter(second, BAD_ROWS) as bad_rows,
         ThreadPoolExecutor(threads, thread_name_prefix="score") as pool,
     ):
@@ -191,28 +136,6 @@ def _score_into(
             if bad:
                 bad_rows.write_table(bad_row_table(bad))
     return rows, rows_bad
-
-
-def in_order(
-    pool: Executor, work: Callable[[Item], Result], items: Iterable[Item], ahead: int
-) -> Iterator[tuple[Item, Result]]:
-    """Yield each item and its result in the items' order, while the next few are worked on.
-
-    Args:
-        pool: Who works.
-        work: What is done with an item.
-        items: Any number; read as they are needed.
-        ahead: How many may be in work beside the one that is waited for.
-    """
-    waiting: deque[tuple[Item, Future[Result]]] = deque()
-    for item in items:
-        waiting.append((item, pool.submit(work, item)))
-        if len(waiting) > ahead:
-            done, future = waiting.popleft()
-            yield done, future.result()
-    while waiting:
-        done, future = waiting.popleft()
-        yield done, future.result()
 
 
 def _score_chunk(fleet: LoadedFleet, chunk: RawChunk, data: DataSpec) -> tuple[pa.Table, list[BadRow]]:
@@ -245,22 +168,3 @@ def _needed(schemas: Iterable[Schema], data: DataSpec) -> frozenset[str]:
     needed = {name for schema in schemas for name in (*schema.entity, *(feature.name for feature in schema.features))}
     row_id = row_id_column(data)
     return frozenset(needed if row_id is None else {*needed, row_id})
-
-
-def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
-    """Return a writer of predictions: texts are written by code, and readers see them as plain texts."""
-    texts = [field.name for field in schema if pa.types.is_dictionary(field.type)]
-    return pq.ParquetWriter(
-        path, schema, store_schema=False, use_dictionary=[*texts, "generation"], write_statistics=["row", "generation"]
-    )
-
-
-def _concatenate(parts: list[str], output: Path) -> None:
-    schema = pq.read_schema(parts[0])
-    texts = [field.name for field in schema if pa.types.is_string(field.type)]
-    coded = pa.schema([field.with_type(TEXT) if field.name in texts else field for field in schema])
-    with replacing(output) as temporary, _writer(temporary, coded) as writer:
-        for part in parts:
-            with pq.ParquetFile(part, read_dictionary=texts) as file:
-                for group in range(file.num_row_groups):
-                    writer.write_table(file.read_row_group(group))
