@@ -48,7 +48,8 @@ def _score(known: argparse.Namespace, rest: list[str]) -> None:
     release = ledger.latest() if known.generation is None else ledger.get(known.generation)
     if release is None:
         raise LedgerEmptyError(spec.fleet)
-    fleet = load_release(release, fleet=spec.fleet)  # here too, so that a bad one is told before anything is submitted
+    # Here too, so that a bad one is told before anything is submitted; alone, this process is the worker
+    fleet = load_release(release, fleet=spec.fleet, lazy=spec.engine == "local")
     data, files = files_to_score(spec, known.input, fleet.schemas.values())
     output = known.output.absolute()
     parts = output.with_name(f".{output.name}.parts")

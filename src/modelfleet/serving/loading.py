@@ -45,13 +45,16 @@ class LoadedFleet:
         return next(iter(self.schemas.values()))
 
 
-def load_release(release: Release, *, fleet: str, reuse: LoadedFleet | None = None) -> LoadedFleet:
+def load_release(
+    release: Release, *, fleet: str, reuse: LoadedFleet | None = None, lazy: bool = False
+) -> LoadedFleet:
     """Load the bundle a release names.
 
     Args:
         release: What to load.
         fleet: The fleet this process serves.
         reuse: What serves now; its files of equal hash are not read again.
+        lazy: As in ``load_bundle``.
 
     Raises:
         ReleaseError: The release is another fleet's.
@@ -64,8 +67,8 @@ def load_release(release: Release, *, fleet: str, reuse: LoadedFleet | None = No
             f"generation {release.generation} is a release of fleet '{release.fleet}', "
             f"but this process serves '{fleet}'"
         )
-    bundle = Bundle.open(release.bundle.uri, sha256=release.bundle.sha256)
-    return load_bundle(bundle, fleet=fleet, generation=release.generation, reuse=reuse)
+    bundle = Bundle.open(release.bundle.uri, sha256=release.bundle.sha256, verify=not lazy)
+    return load_bundle(bundle, fleet=fleet, generation=release.generation, reuse=reuse, lazy=lazy)
 
 
 def load_bundle(
