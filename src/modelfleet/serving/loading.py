@@ -45,9 +45,7 @@ class LoadedFleet:
         return next(iter(self.schemas.values()))
 
 
-def load_release(
-    release: Release, *, fleet: str, reuse: LoadedFleet | None = None, lazy: bool = False
-) -> LoadedFleet:
+def load_release(release: Release, *, fleet: str, reuse: LoadedFleet | None = None, lazy: bool = False) -> LoadedFleet:
     """Load the bundle a release names.
 
     Args:
