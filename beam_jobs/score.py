@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -47,18 +48,22 @@ def _score(known: argparse.Namespace, rest: list[str]) -> None:
     release = ledger.latest() if known.generation is None else ledger.get(known.generation)
     if release is None:
         raise LedgerEmptyError(spec.fleet)
-    fleet = load_release(release, fleet=spec.fleet)  # here too, so that a bad one is told before anything is submitted
+    # Here too, so that a bad one is told before anything is submitted; alone, this process is the worker
+    fleet = load_release(release, fleet=spec.fleet, lazy=spec.engine == "local")
     data, files = files_to_score(spec, known.input, fleet.schemas.values())
     output = known.output.absolute()
     parts = output.with_name(f".{output.name}.parts")
     shutil.rmtree(parts, ignore_errors=True)
-    parts.mkdir(parents=True)
+    if spec.engine != "local":
+        parts.mkdir(parents=True)
     config = ScoreConfig(
         fleet=spec.fleet,
         release=release.model_dump_json(),
         data=data.model_dump_json(exclude_unset=True),
         parts=str(parts),
         output=str(output),
+        alone=spec.engine == "local",
+        threads=spec.resources.threads or os.cpu_count() or 1,
     )
     pipeline = beam.Pipeline(options=PipelineOptions(rest))
     build_score(pipeline, [piece for file in files for piece in pieces_of(file)], config)

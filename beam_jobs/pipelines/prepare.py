@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 import apache_beam as beam
@@ -9,6 +10,8 @@ from apache_beam import pvalue
 
 from beam_jobs.transforms.shard_files import ResolveSchema, WriteShard, WriteSummary
 from beam_jobs.transforms.typed_rows import FACTS, TypeRows, piece_tuple
+from beam_jobs.transforms.whole_data import PrepareData
+from modelfleet.data.batch import piece_groups
 from modelfleet.data.plan import PreparePlan
 from modelfleet.data.reading import Piece
 
@@ -18,7 +21,8 @@ def build_prepare(
 ) -> beam.PCollection[str]:
     """Add the prepare step to a pipeline.
 
-    Rows travel as whole Arrow tables per shard, so nothing is done row by row and nothing is pickled.
+    Rows travel as whole Arrow tables per shard, so nothing is done row by row and nothing is pickled. On one machine
+    they do not travel at all.
 
     Args:
         pipeline: Where to add it.
@@ -29,8 +33,14 @@ def build_prepare(
     Returns:
         One element, the folder, when everything is written.
     """
-    listed = pipeline | "List pieces" >> beam.Create([piece_tuple(piece) for piece in pieces])
-    if len(pieces) > 1:
+    resources = plan.spec.resources
+    if plan.spec.engine == "local":
+        threads = resources.threads or os.cpu_count() or 1
+        alone = PrepareData(plan, pieces, folder, threads)
+        return pipeline | "Start" >> beam.Impulse() | "Prepare the data" >> beam.ParDo(alone)
+    groups = [[piece_tuple(piece) for piece in group] for group in piece_groups(pieces)]
+    listed = pipeline | "List pieces" >> beam.Create(groups)
+    if len(groups) > 1:
         listed |= "Spread pieces over workers" >> beam.Reshuffle()
     typed = listed | "Type rows" >> beam.ParDo(TypeRows(plan)).with_outputs(FACTS, main="rows")
     resolved = (

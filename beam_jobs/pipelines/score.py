@@ -13,7 +13,8 @@ from apache_beam.utils.shared import Shared
 from modelfleet.data.reading import Piece
 from modelfleet.releases.manifest import Release
 from modelfleet.serving.loading import LoadedFleet, load_release
-from modelfleet.serving.score_piece import ScoredPiece, join_parts, score_piece
+from modelfleet.serving.score_piece import score_here, score_piece
+from modelfleet.serving.scored_file import ScoredPiece, join_parts
 from modelfleet.spec.data import DataSpec
 
 
@@ -27,6 +28,8 @@ class ScoreConfig:
         data: How to read the files, as JSON of the spec's data section.
         parts: Folder for parts; there.
         output: The Parquet file to write.
+        alone: Whether one worker scores everything, straight into the output.
+        threads: How many score at once on a worker.
     """
 
     fleet: str
@@ -34,10 +37,12 @@ class ScoreConfig:
     data: str
     parts: str
     output: str
+    alone: bool = False
+    threads: int = 1
 
 
-class ScorePieces(beam.DoFn):
-    """Scores pieces, with one copy of the models per process."""
+class _Scores(beam.DoFn):
+    """Has one copy of the models per process."""
 
     def __init__(self, config: ScoreConfig) -> None:
         self._config = config
@@ -55,13 +60,29 @@ class ScorePieces(beam.DoFn):
         self._fleet = self._shared.acquire(load, tag=release.bundle.sha256)
         self._data = DataSpec.model_validate_json(self._config.data)
 
+    def _count(self, rows: int, rows_bad: int) -> None:
+        self._rows.inc(rows)
+        self._rows_bad.inc(rows_bad)
+
+
+class ScorePieces(_Scores):
+    """Scores pieces into parts."""
+
     def process(self, element: tuple[int, Piece]) -> Iterator[ScoredPiece]:
         """Score one numbered piece."""
         number, piece = element
-        scored = score_piece(self._fleet, piece, self._data, Path(self._config.parts), number)
-        self._rows.inc(scored.rows)
-        self._rows_bad.inc(scored.rows_bad)
+        config = self._config
+        scored = score_piece(self._fleet, piece, self._data, Path(config.parts), number, config.threads)
+        self._count(scored.rows, scored.rows_bad)
         yield scored
+
+
+class ScoreAll(_Scores):
+    """Scores everything into the output: parts would have to be read and written once more to join them."""
+
+    def process(self, element: list[Piece]) -> None:
+        """Score all pieces, in their order."""
+        self._count(*score_here(self._fleet, element, self._data, Path(self._config.output), self._config.threads))
 
 
 def _join(pieces: list[ScoredPiece], output: str) -> list[ScoredPiece]:
@@ -77,6 +98,9 @@ def build_score(pipeline: beam.Pipeline, pieces: Sequence[Piece], config: ScoreC
         pieces: What to read, in the order of the output; at least one.
         config: Models and folders.
     """
+    if config.alone:
+        _ = pipeline | "List pieces" >> beam.Create([list(pieces)]) | "Score them" >> beam.ParDo(ScoreAll(config))
+        return
     _ = (
         pipeline
         | "List pieces" >> beam.Create(list(enumerate(pieces)))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import apache_beam as beam
 from apache_beam import pvalue
 
-from modelfleet.data.chunk import by_shard, type_chunk
+from modelfleet.data.batch import typed_batches
 from modelfleet.data.facts import Facts
 from modelfleet.data.files import DataFile
 from modelfleet.data.plan import PreparePlan
-from modelfleet.data.reading import Piece, read_piece
+from modelfleet.data.reading import Piece
 from modelfleet.errors import DataError
 
 PieceTuple = tuple[str, str, int | None, int]
@@ -27,33 +27,44 @@ def piece_tuple(piece: Piece) -> PieceTuple:
     return (piece.file.path, piece.file.format, piece.row_group, piece.first_row)
 
 
-class TypeRows(beam.DoFn):
-    """Reads one piece at a time.
+class RowCounters:
+    """Counts rows in the job's metrics."""
 
-    Outputs: (shard, Arrow IPC bytes of its rows), and under ``FACTS`` one JSON document per chunk.
+    def __init__(self) -> None:
+        self._rows_read = beam.metrics.Metrics.counter("prepare", "rows_read")
+        self._rows_bad = beam.metrics.Metrics.counter("prepare", "rows_bad")
+
+    def add(self, facts: Facts) -> None:
+        """Count the rows of a batch."""
+        self._rows_read.inc(facts.rows_read)
+        self._rows_bad.inc(facts.rows_bad)
+
+
+class TypeRows(beam.DoFn):
+    """Reads a group of pieces at a time.
+
+    Outputs: (shard, Arrow IPC bytes of its rows), and under ``FACTS`` one JSON document per batch.
     """
 
     def __init__(self, plan: PreparePlan) -> None:
         # Ten thousand chosen entities are sent once per worker, files and their names are not needed there
         self._plan = replace(plan, files=())
-        self._rows_read = beam.metrics.Metrics.counter("prepare", "rows_read")
-        self._rows_bad = beam.metrics.Metrics.counter("prepare", "rows_bad")
+        self._count = RowCounters()
 
-    def process(self, element: PieceTuple) -> Iterator[object]:
-        """Yield a piece's rows by shard."""
-        path, kind, row_group, first_row = element
-        piece = Piece(
-            DataFile(path, "csv" if kind == "csv" else "parquet" if kind == "parquet" else "jsonl"),
-            row_group,
-            first_row,
-        )
+    def process(self, element: Sequence[PieceTuple]) -> Iterator[object]:
+        """Yield the pieces' rows by shard."""
         try:
-            for chunk in read_piece(piece, self._plan.spec.data):
-                rows, facts = type_chunk(self._plan, chunk)
-                self._rows_read.inc(facts.rows_read)
-                self._rows_bad.inc(facts.rows_bad)
-                yield from by_shard(rows, self._plan.spec.resources.shards)
+            for batch, facts in typed_batches(self._plan, map(_piece, element)):
+                self._count.add(facts)
+                if batch is not None:
+                    yield from batch.parts()
                 yield pvalue.TaggedOutput(FACTS, facts.to_json())
         except DataError as error:
             # The user's file is at fault: no worker would do better on a second try, so the job ends with the reason
             yield pvalue.TaggedOutput(FACTS, Facts(error=str(error)).to_json())
+
+
+def _piece(values: PieceTuple) -> Piece:
+    path, kind, row_group, first_row = values
+    file = DataFile(path, "csv" if kind == "csv" else "parquet" if kind == "parquet" else "jsonl")
+    return Piece(file, row_group, first_row)

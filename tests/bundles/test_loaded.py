@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from modelfleet.bundles.loaded import LoadedBundle
 from modelfleet.bundles.writer import BundleWriter
@@ -51,6 +56,47 @@ def test_files_of_equal_hash_are_not_loaded_again(constant, tmp_path, monkeypatc
     assert two.reused == 2
     assert len(read) == 1
     assert two.predict_encoded(constant.encode(3), ["a", "b", "?"]).values.ravel().tolist() == [1.0, 5.0, 9.0]
+
+
+def test_each_file_is_read_when_a_row_needs_it_first(constant, tmp_path, monkeypatch):
+    shards = {0: {"a": 1.0, "b": 2.0}, 1: {"c": 3.0}, 2: {"d": 4.0}}
+    bundle = constant.write_bundle(tmp_path / "b", shards, pooled=9.0)
+    read = []
+    original = type(bundle).models
+    monkeypatch.setattr(type(bundle), "models", lambda self, path: read.append(path) or original(self, path))
+    loaded = LoadedBundle(bundle, lazy=True)
+    assert set(loaded.entities) == {"a", "b", "c", "d"}
+    assert loaded.schema_for("c") is not None
+    assert read == []
+    for entity, value in (("c", 3.0), ("a", 1.0), ("b", 2.0), ("c", 3.0), ("new", 9.0)):
+        assert loaded.predict_encoded(constant.encode(1), [entity]).values.tolist() == [[value]]
+    assert [Path(path).name[:5] for path in read[:2]] == ["00001", "00000"]
+    assert len(read) == 3
+    again = LoadedBundle(bundle, reuse=loaded, lazy=True)
+    assert again.predict_encoded(constant.encode(2), ["c", "d"]).values.ravel().tolist() == [3.0, 4.0]
+    assert (again.reused, len(read)) == (1, 4)
+
+
+def test_a_damaged_file_is_refused_when_it_is_needed(constant, tmp_path):
+    bundle = constant.write_bundle(tmp_path / "b", {0: {"a": 1.0}, 1: {"c": 3.0}}, pooled=9.0)
+    broken = bundle.path / next(f.path for f in bundle.manifest.files if f.shard == 1)
+    broken.write_bytes(b"x" * len(broken.read_bytes()))
+    loaded = LoadedBundle(bundle, lazy=True)
+    assert loaded.predict_encoded(constant.encode(1), ["a"]).values.tolist() == [[1.0]]
+    with pytest.raises(BundleError, match=r"sha256 is .* expected .*: altered"):
+        loaded.predict_encoded(constant.encode(2), ["a", "c"])
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from([*"abcdefgh", "new"])))
+def test_rows_of_any_mixture_get_their_own_models_answers(constant, entities):
+    values = {entity: float(i) for i, entity in enumerate("abcdefgh", start=1)}
+    with TemporaryDirectory() as folder:
+        shards = {n: {e: v for e, v in values.items() if int(v) % 3 == n} for n in range(3)}
+        loaded = LoadedBundle(constant.write_bundle(Path(folder) / "b", shards, pooled=99.0))
+        predicted = loaded.predict_encoded(constant.encode(len(entities)), entities)
+    assert predicted.values.ravel().tolist() == [values.get(entity, 99.0) for entity in entities]
+    assert predicted.served_by.tolist() == ["entity" if entity in values else "pooled" for entity in entities]
 
 
 def test_only_the_files_of_some_entities(constant, tmp_path):

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import settings
 
 from modelfleet.data.arrow_stream import from_bytes
-from modelfleet.data.chunk import by_shard, type_chunk
+from modelfleet.data.batch import typed_batches
 from modelfleet.data.facts import merge_facts
 from modelfleet.data.plan import make_plan
 from modelfleet.data.prepared import SHARDS, clear_results, write_results
-from modelfleet.data.reading import pieces_of, read_piece
+from modelfleet.data.reading import pieces_of
 from modelfleet.data.resolve import resolve_schema
 from modelfleet.data.shard import assemble_shard, champion_thresholds, write_shard
 from modelfleet.home import Home
@@ -77,12 +77,10 @@ def prepare_without_beam(run: Run, champion_index: str | None = None) -> dict[st
     clear_results(run.folder)
     facts, shards = [], {}
     for file in plan.files:
-        for piece in pieces_of(file):
-            for chunk in read_piece(piece, run.spec.data):
-                rows, counted = type_chunk(plan, chunk)
-                facts.append(counted)
-                for shard, content in by_shard(rows, run.spec.resources.shards):
-                    shards.setdefault(shard, []).append(from_bytes(content))
+        for batch, counted in typed_batches(plan, pieces_of(file)):
+            facts.append(counted)
+            for shard, content in [] if batch is None else batch.parts():
+                shards.setdefault(shard, []).append(from_bytes(content))
     total = merge_facts(facts)
     schema, capped = resolve_schema(plan, total)
     thresholds = champion_thresholds(champion_index, plan.split_fingerprint)

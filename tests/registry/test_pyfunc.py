@@ -69,6 +69,20 @@ def test_a_frame_of_mixed_entities(bundle):
     assert np.array_equal(direct.values[:4], known[["probability_no", "probability_yes"]].to_numpy())
 
 
+def test_one_entity_does_not_load_the_others_models(bundle, monkeypatch):
+    read = []
+    original = Bundle.models
+    monkeypatch.setattr(Bundle, "models", lambda self, path: read.append(path) or original(self, path))
+    model = _load_pyfunc(str(bundle.path))
+    everything = LoadedBundle(bundle)
+    files = len(read)
+    read.clear()
+    answer = model.predict(FRAME.iloc[:1])
+    assert (len(read), files) == (1, len(bundle.manifest.files))
+    assert answer["served_by"].tolist() == ["entity"]
+    assert set(everything.entities) == {"a", "b"}
+
+
 def test_no_rows(bundle):
     answer = _load_pyfunc(str(bundle.path)).predict(FRAME.iloc[:0])
     assert len(answer) == 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import pytest
 from beam_jobs import score as launcher
 from modelfleet.data.schema import Feature
 from modelfleet.errors import DataError
+from modelfleet.serving.ahead import in_order
 from modelfleet.serving.loading import LoadedFleet, load_bundle
 from modelfleet.serving.predict import Failure, predict_rows
 from modelfleet.serving.score import score_table
@@ -103,7 +106,7 @@ def write(rows: pa.Table, path: Path) -> None:
         path.write_text("".join(json.dumps(row) + "\n" for row in rows.to_pylist()))
 
 
-def run(shop: Any, source: Path, output: Path, *more: str, header: bool = True) -> int:
+def run(shop: Any, source: Path, output: Path, *more: str, header: bool = True, engine: str = "local") -> int:
     columns = {
         "id": {"type": "text", "role": "row_id"},
         "store": {"type": "category", "role": "entity"},
@@ -111,7 +114,7 @@ def run(shop: Any, source: Path, output: Path, *more: str, header: bool = True) 
         "colour": "category",
         "y": {"type": "number", "role": "target"},
     }
-    document = {"fleet": "sales", "entity": "store", "task": "regression"}
+    document = {"fleet": "sales", "entity": "store", "task": "regression", "engine": engine}
     spec = parse_spec(
         document | {"data": {"source": "train.csv", "target": "y", "columns": columns, "header": header}}, "test"
     )
@@ -123,13 +126,15 @@ def run(shop: Any, source: Path, output: Path, *more: str, header: bool = True) 
 
 @pytest.mark.beam
 @pytest.mark.parametrize("ending", ["csv", "parquet", "jsonl"])
-def test_files_are_scored_through_beam(shop: Any, tmp_path: Path, ending: str) -> None:
+@pytest.mark.parametrize("engine", ["local", "flink"])
+def test_files_are_scored_through_beam(shop: Any, tmp_path: Path, ending: str, engine: str) -> None:
     shop.release_of()
     source = tmp_path / f"rows.{ending}"
     write(table(), source)
     output = tmp_path / "out" / "scored.parquet"
     output.parent.mkdir()
-    assert run(shop, source, output) == 0
+    assert run(shop, source, output, engine=engine) == 0
+    assert pq.read_schema(output).field("entity").type == pa.string()
     found = pq.read_table(output).to_pylist()
     assert [(row["entity"], row["prediction"], row["served_by"]) for row in found] == EXPECTED
     assert [(row["row"], row["row_id"], row["file"]) for row in found] == [
@@ -147,7 +152,10 @@ def test_files_are_scored_through_beam(shop: Any, tmp_path: Path, ending: str) -
 
 
 @pytest.mark.beam
-def test_several_files_keep_their_order_and_an_earlier_generation_can_be_asked(shop: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["local", "flink"])
+def test_several_files_keep_their_order_and_an_earlier_generation_can_be_asked(
+    shop: Any, tmp_path: Path, engine: str
+) -> None:
     shop.release_of()
     shop.release_of(add=1)
     good = [row for row in ROWS if row["id"] in ("i0", "i1", "i3", "i7")]
@@ -155,7 +163,8 @@ def test_several_files_keep_their_order_and_an_earlier_generation_can_be_asked(s
         write(table(good), tmp_path / f"{name}.parquet")
     output = tmp_path / "out" / "scored.parquet"
     output.parent.mkdir()
-    assert run(shop, tmp_path, output, "--generation=1") == 0
+    output.with_name("scored_bad_rows.parquet").write_bytes(b"of an earlier call")
+    assert run(shop, tmp_path, output, "--generation=1", engine=engine) == 0
     found = pq.read_table(output).to_pylist()
     assert [(row["entity"], row["prediction"], row["served_by"]) for row in found] == EXPECTED * 3
     assert [Path(row["file"]).name[0] for row in found] == ["a"] * 4 + ["b"] * 4 + ["c"] * 4
@@ -210,3 +219,37 @@ def test_a_file_damaged_in_the_middle_is_told_and_nothing_is_left_half_written(
     assert run(shop, source, tmp_path / "scored.parquet") == 2
     assert "not UTF-8" in capsys.readouterr().err
     assert not (tmp_path / "scored.parquet").exists()
+
+
+@pytest.mark.beam
+def test_a_file_read_in_many_chunks_is_scored_in_order(
+    shop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modelfleet.data.reading.BLOCK_ROWS", 7)
+    shop.release_of()
+    source = tmp_path / "rows.parquet"
+    pq.write_table(table(ROWS * 40), source, row_group_size=100)
+    assert run(shop, source, tmp_path / "scored.parquet") == 0
+    found = pq.read_table(tmp_path / "scored.parquet")
+    assert found["row"].to_pylist() == [8 * i + k for i in range(40) for k in (0, 1, 3, 7)]
+    assert found["row_id"].to_pylist() == ["i0", "i1", "i3", "i7"] * 40
+    assert [tuple(row.values()) for row in found.select(["entity", "prediction", "served_by"]).to_pylist()] == (
+        EXPECTED * 40
+    )
+    bad = pq.read_table(tmp_path / "scored_bad_rows.parquet")
+    assert bad["line"].to_pylist() == [8 * i + k for i in range(40) for k in (3, 5, 6, 7)]
+
+
+def test_results_come_in_order_and_the_next_few_are_worked_on() -> None:
+    taken: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(20):
+            taken.append(number)
+            yield number
+
+    with ThreadPoolExecutor(3) as pool:
+        for i, (item, result) in enumerate(in_order(pool, lambda number: number * number, items(), 4)):
+            assert (item, result) == (i, i * i)
+            assert len(taken) <= i + 5
+    assert len(taken) == 20

@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from modelfleet.data.schema import Schema
     from modelfleet.families.base import Predictor
 
-SERVED_BY = np.array(["none", "entity", "pooled"], dtype=object)
-"""Which model answered a row, by the codes used inside."""
+SERVED_BY = ("none", "entity", "pooled")
+"""Which model answered a row, by code."""
+
+NONE, ENTITY_MODEL, POOLED_MODEL = range(3)
+"""The codes."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +39,16 @@ class Predicted:
     Attributes:
         values: (n, number of classes) probabilities in the order of ``LoadedBundle.classes``, or (n, 1) numbers;
             NaN where no model serves the row.
-        served_by: (n,) objects: ``entity``, ``pooled`` or ``none``.
+        server: (n,) int8: which model served the row, as ``SERVED_BY`` counts.
     """
 
     values: NDArray[np.float64]
-    served_by: NDArray[np.object_]
+    server: NDArray[np.int8]
+
+    @property
+    def served_by(self) -> NDArray[np.object_]:
+        """(n,) objects: ``entity``, ``pooled`` or ``none``."""
+        return np.array(SERVED_BY, dtype=object)[self.server]
 
 
 @dataclass(frozen=True)
@@ -63,7 +71,12 @@ class LoadedBundle:
     """
 
     def __init__(
-        self, bundle: Bundle, *, reuse: LoadedBundle | None = None, entities: Collection[str] | None = None
+        self,
+        bundle: Bundle,
+        *,
+        reuse: LoadedBundle | None = None,
+        entities: Collection[str] | None = None,
+        lazy: bool = False,
     ) -> None:
         """Read, check and load the files.
 
@@ -72,6 +85,7 @@ class LoadedBundle:
             reuse: An earlier loaded bundle; files with equal hashes are taken from it, not loaded again.
             entities: Load only the files that hold these entities, and the pooled model; the other entities are
                 then answered as if they had no model. None loads everything.
+            lazy: Read, check and load each file when a row needs it first, not now.
 
         Raises:
             BundleError: A file is not what the manifest says, its family is unknown here or refuses it.
@@ -85,17 +99,14 @@ class LoadedBundle:
             index = index.filter(pc.is_in(index[ENTITY], value_set=wanted))
         pooled = bundle.manifest.pooled
         paths = sorted(set(pc.unique(index["path"]).to_pylist()) | ({pooled.path} if pooled else set()))
-        known = {} if reuse is None else {loaded.file.sha256: loaded for loaded in reuse._files}
-        self.reused = 0
-        self._files: list[_LoadedFile] = []
-        for path in paths:
-            file = bundle.files[path]
-            before = known.get(file.sha256)
-            self.reused += before is not None
-            self._files.append(self._load(file) if before is None else self._again(before, file))
+        self._known = {} if reuse is None else {x.file.sha256: x for x in reuse._files if x is not None}
+        self._paths = paths
         number = {path: i for i, path in enumerate(paths)}
-        places = np.array([number[path] for path in index["path"].to_pylist()], dtype=np.int32)
-        self._check_index(index, places)
+        codes = index["path"].combine_chunks().dictionary_encode()
+        if isinstance(codes, pa.ChunkedArray):  # no entity at all
+            codes = pa.array([], pa.string()).dictionary_encode()
+        named = np.array([number[path] for path in codes.dictionary.to_pylist()], dtype=np.int32)
+        places = named[codes.indices.to_numpy()]
         # Slot 0 is "no model", slot 1 the pooled model, slot i + 2 the i-th entity of the index.
         count = index.num_rows
         self._file_of = np.full(count + 2, -1, dtype=np.int32)
@@ -104,8 +115,17 @@ class LoadedBundle:
             self._file_of[1], self._row_of[1] = number[pooled.path], pooled.row
         self._file_of[2:] = places
         self._row_of[2:] = index["row"].to_numpy()
-        self._slot = dict(zip(index[ENTITY].to_pylist(), range(2, count + 2), strict=True))
+        self._listed = index[ENTITY].combine_chunks()
+        self._by_file = np.argsort(places, kind="stable")
+        self._bounds = np.searchsorted(places[self._by_file], np.arange(len(paths) + 1))
+        self._slot = dict(zip(self._listed.to_pylist(), range(2, count + 2), strict=True))
         self._default = 0 if pooled is None else 1
+        self.reused = 0
+        self._files: list[_LoadedFile | None] = [None] * len(paths)
+        if not lazy:
+            for i in range(len(paths)):
+                self._file(i)
+            self._known = {}  # whatever is not used again may go
 
     @property
     def entities(self) -> Collection[str]:
@@ -115,7 +135,18 @@ class LoadedBundle:
     def schema_for(self, entity: str) -> str | None:
         """Return the fingerprint of the schema that encodes an entity's rows; None where no model serves it."""
         file = self._file_of[self._slot.get(entity, self._default)]
-        return None if file < 0 else self._files[file].file.fingerprint
+        return None if file < 0 else self.bundle.files[self._paths[file]].fingerprint
+
+    def slots_of(self, entities: Sequence[str]) -> NDArray[np.int64]:
+        """Return what ``predict_slots`` calls the model that serves each entity, (n,)."""
+        return np.fromiter((self._slot.get(e, self._default) for e in entities), dtype=np.int64, count=len(entities))
+
+    def schemas_of(self, slots: NDArray[np.int64]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+        """Return fingerprints of schemas, and (n,) which of them encodes a slot's rows; -1 where no model serves."""
+        each = [self.bundle.files[path].fingerprint for path in self._paths]
+        names = tuple(sorted(set(each)))
+        of_file = np.array([*(names.index(name) for name in each), -1], dtype=np.int64)
+        return names, of_file[self._file_of[slots]]
 
     def predict_encoded(self, encode: Callable[[Schema], EncodedRows], entities: Sequence[str]) -> Predicted:
         """Predict rows, each by its entity's model, or by the pooled one where the entity has none.
@@ -127,23 +158,25 @@ class LoadedBundle:
         Returns:
             The n predictions.
         """
-        slots = np.fromiter((self._slot.get(e, self._default) for e in entities), dtype=np.int64, count=len(entities))
-        return self._predict(encode, slots)
+        return self.predict_slots(encode, self.slots_of(entities))
 
     def predict_pooled(self, encode: Callable[[Schema], EncodedRows], rows: int) -> Predicted:
         """Predict ``rows`` rows by the pooled model alone, whatever their entities; see ``predict_encoded``."""
-        return self._predict(encode, np.full(rows, self._default, dtype=np.int64))
+        return self.predict_slots(encode, np.full(rows, self._default, dtype=np.int64))
 
-    def _predict(self, encode: Callable[[Schema], EncodedRows], slots: NDArray[np.int64]) -> Predicted:
-        values = np.full((len(slots), self._outputs), np.nan)
+    def predict_slots(self, encode: Callable[[Schema], EncodedRows], slots: NDArray[np.int64]) -> Predicted:
+        """Predict rows by the models ``slots_of`` named, (n,); see ``predict_encoded``."""
         files = self._file_of[slots]
         models = self._row_of[slots]
+        # Two bytes or less: numpy then sorts by counting
+        small = len(self._paths) <= np.iinfo(np.int16).max
+        order = np.argsort(files.astype(np.int16) if small else files, kind="stable")
+        bounds = np.append(0, np.cumsum(np.bincount(files + 1, minlength=len(self._paths) + 1)))
+        values = np.full((len(slots), self._outputs), np.nan)
         encoded: dict[str, EncodedRows] = {}
-        for number in np.unique(files):
-            if number < 0:
-                continue
-            loaded = self._files[number]
-            rows = np.flatnonzero(files == number)
+        for number in np.flatnonzero(np.diff(bounds)[1:]).tolist():
+            loaded = self._file(number)
+            rows = order[bounds[number + 1] : bounds[number + 2]]
             fingerprint = loaded.file.fingerprint
             if fingerprint not in encoded:
                 encoded[fingerprint] = encode(loaded.schema)
@@ -160,7 +193,20 @@ class LoadedBundle:
             else:
                 values[rows] = 0.0
                 values[rows[:, None], loaded.columns] = found
-        return Predicted(values, SERVED_BY[np.where(files < 0, 0, np.where(slots == 1, 2, 1))])
+        server = np.where(files < 0, NONE, np.where(slots == 1, POOLED_MODEL, ENTITY_MODEL))
+        return Predicted(values, server.astype(np.int8))
+
+    def _file(self, number: int) -> _LoadedFile:
+        """Return a file's models, read now if they have not been."""
+        loaded = self._files[number]
+        if loaded is None:
+            file = self.bundle.files[self._paths[number]]
+            before = self._known.get(file.sha256)
+            self.reused += before is not None
+            loaded = self._load(file) if before is None else self._again(before, file)
+            self._check_index(loaded, number)
+            self._files[number] = loaded
+        return loaded
 
     def _load(self, file: ShardFile) -> _LoadedFile:
         where = str(self.bundle.path / file.path)
@@ -179,18 +225,14 @@ class LoadedBundle:
     def _columns(self, schema: Schema) -> NDArray[np.int64]:
         return np.array([self.classes.index(name) for name in schema.classes] or [0], dtype=np.int64)
 
-    def _check_index(self, index: pa.Table, places: NDArray[np.int32]) -> None:
-        """The index and the files must agree on whose model each row is."""
-        order = np.argsort(places, kind="stable")
-        bounds = np.searchsorted(places[order], np.arange(len(self._files) + 1))
-        listed, rows = index[ENTITY].combine_chunks(), index["row"].combine_chunks()
-        for i, loaded in enumerate(self._files):
-            here = pa.array(order[bounds[i] : bounds[i + 1]])
-            claimed = listed.take(here)
-            same = pc.equal(loaded.entities.take(rows.take(here)), claimed)
-            if len(here) and not pc.all(same).as_py():
-                wrong = claimed.filter(pc.invert(same).combine_chunks())[0].as_py()
-                raise BundleError(
-                    f"{self.bundle.path}: index.parquet says entity {wrong!r} is in {loaded.file.path}, "
-                    "but another entity's model is there; retrain, or roll back to another release"
-                )
+    def _check_index(self, loaded: _LoadedFile, number: int) -> None:
+        """The index and the file must agree on whose model each row is."""
+        here = self._by_file[self._bounds[number] : self._bounds[number + 1]]
+        claimed = self._listed.take(pa.array(here))
+        same = pc.equal(loaded.entities.take(pa.array(self._row_of[2:][here])), claimed)
+        if len(here) and not pc.all(same).as_py():
+            wrong = claimed.filter(pc.invert(same).combine_chunks())[0].as_py()
+            raise BundleError(
+                f"{self.bundle.path}: index.parquet says entity {wrong!r} is in {loaded.file.path}, "
+                "but another entity's model is there; retrain, or roll back to another release"
+            )

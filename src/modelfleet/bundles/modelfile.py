@@ -67,19 +67,21 @@ def write_shard(
     )
 
 
-def read_models(data: bytes, file: ShardFile, where: str) -> pa.Table:
+def read_models(data: bytes, file: ShardFile, where: str, *, only_entities: bool = False) -> pa.Table:
     """Parse the bytes of a model file whose hash has been checked.
 
     Args:
         data: The whole file.
         file: What the manifest says about it.
         where: The file's path, for messages.
+        only_entities: Whether the models themselves are left alone, and only whose they are is read.
 
     Raises:
         BundleError: It is not an Arrow file, or is another one than the manifest says.
     """
     try:
-        with pa.ipc.open_file(pa.BufferReader(data)) as reader:
+        options = pa.ipc.IpcReadOptions(included_fields=[0] if only_entities else [])
+        with pa.ipc.open_file(pa.BufferReader(data), options=options) as reader:
             table = reader.read_all()
             table.validate()
     except (pa.ArrowException, OSError, ValueError) as error:

@@ -183,7 +183,7 @@ class BundleWriter:
 
 def _places(folder: Path, file: ShardFile) -> pa.Table:
     path = folder / file.path
-    entities = read_models(path.read_bytes(), file, str(path))[ENTITY]
+    entities = read_models(path.read_bytes(), file, str(path), only_entities=True)[ENTITY]
     return pa.table(
         {
             ENTITY: entities,
@@ -206,5 +206,7 @@ def _with_facts(index: pa.Table, facts: pa.Table) -> pa.Table:
 
 def _parquet(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
+    # What many models have in common is stored once; losses and metrics are all different, and nobody filters by them
+    shared = [name for name in ("path", "family", "run_id", SPLIT, "holdout_threshold") if name in table.column_names]
+    pq.write_table(table, sink, compression="zstd", use_dictionary=shared, write_statistics=False)
     return bytes(sink.getvalue().to_pybytes())

@@ -27,7 +27,7 @@ def score(
 
     from modelfleet.engines.launch import run_job
     from modelfleet.engines.options import pipeline_options
-    from modelfleet.serving.score_piece import bad_rows_path
+    from modelfleet.serving.scored_file import bad_rows_path
 
     home = Home.from_environment()
     fleet = load_spec(spec)

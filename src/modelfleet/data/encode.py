@@ -50,13 +50,13 @@ def encode_raw_table(schema: Schema, table: pa.Table) -> tuple[EncodedRows, dict
     _require(schema, table)
     n = len(table)
     errors: dict[int, str] = {}
-    codes = np.empty((n, len(schema.categories)), np.int32, order="F")
+    codes = np.empty((n, len(schema.categories)), np.int32)
     for j, feature in enumerate(schema.categories):
         codes[:, j] = _codes(feature, table[feature.name], schema.missing)
-    numbers = np.empty((n, len(schema.numbers)), np.float64, order="F")
+    numbers = np.empty((n, len(schema.numbers)), np.float64)
     for j, feature in enumerate(schema.numbers):
         numbers[:, j] = _numbers(feature, table[feature.name], schema.missing, errors)
-    return EncodedRows(np.ascontiguousarray(codes), np.ascontiguousarray(numbers)), errors
+    return EncodedRows(codes, numbers), errors
 
 
 def encode_records(schema: Schema, rows: Sequence[Mapping[str, object]]) -> tuple[EncodedRows, dict[int, str]]:

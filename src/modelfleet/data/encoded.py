@@ -33,4 +33,7 @@ class EncodedRows:
 
     def take(self, rows: NDArray[np.int64] | slice) -> EncodedRows:
         """Return the chosen rows, in the order given."""
-        return EncodedRows(self.codes[rows], self.numbers[rows])
+        if isinstance(rows, slice):
+            return EncodedRows(self.codes[rows], self.numbers[rows])
+        # Twice as fast as indexing: it copies whole rows
+        return EncodedRows(self.codes.take(rows, axis=0), self.numbers.take(rows, axis=0))

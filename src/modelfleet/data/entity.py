@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,8 +13,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from modelfleet.data.text import TEXT, as_text, text_of
-from modelfleet.data.typed import is_missing
+from modelfleet.data.typed import is_missing, type_column
 from modelfleet.errors import DataError, nearest
+from modelfleet.spec.data import ColumnType
 
 if TYPE_CHECKING:
     from modelfleet.data.schema import Schema
@@ -56,15 +58,16 @@ def entity_keys(columns: Sequence[pa.DictionaryArray], missing: Collection[str] 
     Returns:
         n keys of type ``TEXT``; null where a row belongs to no entity.
     """
+    if len(columns) == 1:
+        return type_column(columns[0], ColumnType.CATEGORY, missing).coded
     parts = []
     for column in columns:
         texts = column.dictionary
         texts = pc.if_else(is_missing(texts, missing), pa.scalar(None, pa.string()), texts)
-        if len(columns) > 1:
-            texts = pc.replace_substring(texts, _ESCAPE, _ESCAPE + _ESCAPE)
-            texts = pc.replace_substring(texts, _SEPARATOR, _ESCAPE + _SEPARATOR)
+        texts = pc.replace_substring(texts, _ESCAPE, _ESCAPE + _ESCAPE)
+        texts = pc.replace_substring(texts, _SEPARATOR, _ESCAPE + _SEPARATOR)
         parts.append(texts.take(column.indices))
-    keys = parts[0] if len(parts) == 1 else pc.binary_join_element_wise(*parts, _SEPARATOR)
+    keys = pc.binary_join_element_wise(*parts, _SEPARATOR)
     return keys.dictionary_encode().cast(TEXT)
 
 
@@ -89,4 +92,8 @@ def shard_of(entity: str, shards: int) -> int:
 
 def shards_of(entities: Sequence[str], shards: int) -> NDArray[np.int32]:
     """Return the shards of some entities, (n,) int32."""
-    return np.fromiter((shard_of(entity, shards) for entity in entities), np.int32, len(entities))
+    return np.fromiter((_known_shard(entity, shards) for entity in entities), np.int32, len(entities))
+
+
+_known_shard = lru_cache(maxsize=1 << 17)(shard_of)
+"""Every batch asks for nearly the same entities."""

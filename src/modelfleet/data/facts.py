@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 
 from modelfleet.data.badrow import EXAMPLES, BadRow
 
+SHOWN_ENTITIES = 50
+"""Entities kept for messages, the first by name."""
+
 
 @dataclass
 class Facts:
@@ -75,6 +78,6 @@ def merge_facts(parts: Iterable[Facts]) -> Facts:
         total.entity_examples |= part.entity_examples
         errors.extend([part.error] if part.error else [])
     total.bad = sorted(bad, key=lambda row: (row.file, row.line or 0, row.column))[:EXAMPLES]
-    total.entity_examples = set(sorted(total.entity_examples)[:50])
+    total.entity_examples = set(sorted(total.entity_examples)[:SHOWN_ENTITIES])
     total.error = min(errors, default="")
     return total

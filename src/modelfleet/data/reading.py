@@ -6,7 +6,7 @@ Nothing is typed here: see ``modelfleet.data.typed``.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 BLOCK_BYTES = 16 << 20
 """Bytes of CSV text read at a time; no row may be longer."""
 
+BLOCK_ROWS = 1 << 17
+"""Rows of a Parquet file read at a time."""
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -37,11 +40,13 @@ class Piece:
         file: The file.
         row_group: Of a Parquet file; None for a text file.
         first_row: Rows of the file before this piece.
+        rows: How many it has; None where only reading tells.
     """
 
     file: DataFile
     row_group: int | None = None
     first_row: int = 0
+    rows: int | None = None
 
 
 def column_names(file: DataFile, data: DataSpec) -> list[str]:
@@ -92,19 +97,25 @@ def pieces_of(file: DataFile) -> list[Piece]:
     pieces, first = [], 0
     metadata = _parquet(file).metadata
     for group in range(metadata.num_row_groups):
-        pieces.append(Piece(file, group, first))
-        first += metadata.row_group(group).num_rows
+        rows = metadata.row_group(group).num_rows
+        pieces.append(Piece(file, group, first, rows))
+        first += rows
     return pieces
 
 
-def read_piece(piece: Piece, data: DataSpec) -> Iterator[RawChunk]:
-    """Yield a piece's rows, in the file's order.
+def read_piece(piece: Piece, data: DataSpec, columns: Collection[str] | None = None) -> Iterator[RawChunk]:
+    """Yield a piece's rows in chunks, in the file's order.
+
+    Args:
+        piece: What to read.
+        data: How to read it.
+        columns: Those that are needed; others of a Parquet file are not read. None means all.
 
     Raises:
         DataError: The file is truncated or is not what it says.
     """
     if piece.file.format == "parquet":
-        yield _read_row_group(piece)
+        yield from _read_row_group(piece, columns)
     elif piece.file.format == "csv":
         yield from _read_csv(piece.file, data)
     else:
@@ -118,15 +129,23 @@ def _parquet(file: DataFile) -> pq.ParquetFile:
         raise DataError(f"{file.path}: expected a Parquet file, but it is truncated or damaged: {error}") from error
 
 
-def _read_row_group(piece: Piece) -> RawChunk:
-    file = piece.file
-    schema = _parquet(file).schema_arrow
-    texts = [f.name for f in schema if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)]
+def _read_row_group(piece: Piece, columns: Collection[str] | None) -> Iterator[RawChunk]:
+    path = piece.file.path
+    schema = _parquet(piece.file).schema_arrow
+    wanted = [field for field in schema if columns is None or field.name.strip() in columns]
+    texts = [f.name for f in wanted if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)]
+    first = piece.first_row
     try:
-        table = pq.ParquetFile(file.path, read_dictionary=texts).read_row_group(piece.row_group or 0)
+        with pq.ParquetFile(path, read_dictionary=texts) as file:
+            batches = file.iter_batches(
+                BLOCK_ROWS, [piece.row_group or 0], [field.name for field in wanted], use_threads=False
+            )
+            for batch in batches:
+                names = [name.strip() for name in batch.schema.names]
+                yield RawChunk(piece.file, first, pa.Table.from_batches([batch]).rename_columns(names))
+                first += batch.num_rows
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{file.path}: row group {piece.row_group} is truncated or damaged: {error}") from error
-    return RawChunk(file, piece.first_row, table.rename_columns([name.strip() for name in table.column_names]))
+        raise DataError(f"{path}: row group {piece.row_group} is truncated or damaged: {error}") from error
 
 
 def _read_csv(file: DataFile, data: DataSpec) -> Iterator[RawChunk]:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from modelfleet.data.chunk import POSITION
+from modelfleet.data.compact import plain, stack, used_only
 from modelfleet.data.plan import ENTITY, PART, ROW, TARGET
 from modelfleet.data.profile import profile_of
 from modelfleet.data.schema import Schema
@@ -65,42 +66,37 @@ def assemble_shard(
         split: The spec's split.
         thresholds: The champion's holdout threshold of each entity that has one.
     """
-    rows = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+    rows = stack([_with_own_entities(table) for table in tables])
     keys = rows[ENTITY].chunk(0)
     by_name = pc.sort_indices(keys.dictionary).to_numpy()
     rank = np.empty(len(by_name), np.int64)
     rank[by_name] = np.arange(len(by_name))
-    entity = rank[keys.indices.to_numpy(zero_copy_only=False)]
-    order = np.lexsort((rows[ROW].chunk(0).to_numpy(), entity))
+    entity = rank[keys.indices.to_numpy()]
+    order = _order(entity, rows[ROW].chunk(0).to_numpy())
     rows = rows.take(pa.array(order)).combine_chunks()
     entity = entity[order]
     begins = np.flatnonzero(np.r_[True, entity[1:] != entity[:-1]])
     bounds = np.append(begins, len(entity)).astype(np.int64)
-    names = keys.dictionary.take(pa.array(by_name)).take(pa.array(entity[begins])).to_pylist()
+    names = keys.dictionary.take(pa.array(by_name)).to_pylist()
     position = rows[POSITION].chunk(0).to_numpy()
     threshold = _thresholds(names, bounds, position, split, thresholds)
     part = parts_of(position, np.repeat(threshold, np.diff(bounds)), split)
     target = _target(rows[TARGET].chunk(0), schema)
-    prepared = rows.drop_columns([POSITION, TARGET, ENTITY, ROW])
-    prepared = (
-        prepared.append_column(ENTITY, pa.array(names, pa.string()).take(pa.array(entity_positions(bounds))))
-        .append_column(PART, pa.array(part))
-        .append_column(ROW, rows[ROW])
-        .append_column(TARGET, pa.array(target))
-    )
+    ours = (POSITION, TARGET, ENTITY, ROW)
+    columns = {name: plain(rows[name].chunk(0)) for name in rows.column_names if name not in ours}
+    columns[ENTITY] = pa.DictionaryArray.from_arrays(pa.array(entity.astype(np.int32)), names)
+    columns |= {PART: pa.array(part), ROW: rows[ROW], TARGET: pa.array(target)}
+    prepared = pa.table(columns)
     profile = profile_of(prepared, names, bounds, shard=shard, schema=schema, thresholds=threshold)
     return prepared, profile
-
-
-def entity_positions(bounds: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the position of each row's entity, (n,) int64, from (E + 1,) bounds."""
-    return np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
 
 
 def write_shard(folder: Path, shard: int, prepared: pa.Table) -> None:
     """Write a shard's rows, whole or not at all; a second worker doing the same does no harm."""
     with replacing(folder / shard_file(shard)) as temporary:
-        pq.write_table(prepared, temporary, compression="lz4")
+        # Numbers are many and rarely equal side by side: looking each up in a dictionary costs more than it saves
+        texts = [field.name for field in prepared.schema if pa.types.is_dictionary(field.type)]
+        pq.write_table(prepared, temporary, compression="lz4", use_dictionary=texts, write_statistics=False)
 
 
 def champion_thresholds(index: str | None, fingerprint: str) -> dict[str, float]:
@@ -117,6 +113,29 @@ def champion_thresholds(index: str | None, fingerprint: str) -> dict[str, float]
     table = table.filter(pc.and_(same, pc.is_finite(table["holdout_threshold"])))
     pairs = zip(table["entity"].to_pylist(), table["holdout_threshold"].to_pylist(), strict=True)
     return {entity: threshold for entity, threshold in pairs if threshold is not None}
+
+
+def _with_own_entities(rows: pa.Table) -> pa.Table:
+    """Return rows whose dictionary of entities has no others: they came with all those of their batch."""
+    place = rows.schema.get_field_index(ENTITY)
+    return rows.set_column(place, ENTITY, used_only(rows.column(place).chunk(0)))
+
+
+def _order(entity: NDArray[np.int64], row: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Return the order of rows by entity, and by content within one.
+
+    Args:
+        entity: (n,) whose each row is, from 0.
+        row: (n,) hash of each row.
+    """
+    bits = np.uint64(max(int(entity.max()).bit_length(), 1))
+    # One sort of one number per row; where the bits left for the hash do not tell two rows apart, both are compared
+    key = (entity.astype(np.uint64) << (np.uint64(64) - bits)) | (row >> bits)
+    order = np.argsort(key)
+    key, row_in_order = key[order], row[order]
+    if ((key[1:] == key[:-1]) & (row_in_order[1:] < row_in_order[:-1])).any():
+        return np.lexsort((row, entity))
+    return order
 
 
 def _thresholds(
@@ -138,8 +157,8 @@ def _thresholds(
 
 def _target(values: pa.Array, schema: Schema) -> NDArray[np.float64]:
     if not schema.classes:
-        numbers: NDArray[np.float64] = values.to_numpy(zero_copy_only=False).astype(np.float64)
+        numbers: NDArray[np.float64] = plain(values).to_numpy(zero_copy_only=False).astype(np.float64)
         return numbers
     index = pc.index_in(values.dictionary, pa.array(schema.classes, pa.string())).to_numpy(zero_copy_only=False)
-    classes: NDArray[np.float64] = index.astype(np.float64)[values.indices.to_numpy(zero_copy_only=False)]
+    classes: NDArray[np.float64] = index.astype(np.float64)[values.indices.to_numpy()]
     return classes

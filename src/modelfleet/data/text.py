@@ -54,12 +54,28 @@ def as_text(values: pa.Array | pa.ChunkedArray) -> pa.DictionaryArray:
     Returns:
         n texts of type ``TEXT`` with no text twice in the dictionary; null where the value is null (or NaN).
     """
+    return texts_and_values(values)[0]
+
+
+def texts_and_values(values: pa.Array | pa.ChunkedArray) -> tuple[pa.DictionaryArray, pa.Array]:
+    """Return a column as texts, and what each distinct text stands for.
+
+    Args:
+        values: n values.
+
+    Returns:
+        The texts, as ``as_text`` says; and for each text of their dictionary one of the values that have it.
+    """
     if isinstance(values, pa.ChunkedArray):
         if pa.types.is_dictionary(values.type):
             values = values.unify_dictionaries()
         values = values.combine_chunks()
         if isinstance(values, pa.ChunkedArray):  # no chunk at all
             values = pa.array([], values.type)
+    if pa.types.is_integer(values.type):  # different numbers have different texts, and none has a blank
+        values = values.dictionary_encode()
+        texts = values.dictionary.cast(pa.string())
+        return pa.DictionaryArray.from_arrays(values.indices, texts), values.dictionary
     if not pa.types.is_dictionary(values.type):
         if pa.types.is_nested(values.type) or pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type):
             values = pa.array([None if v is None else _decoded(v) for v in values.to_pylist()], pa.string())
@@ -67,10 +83,14 @@ def as_text(values: pa.Array | pa.ChunkedArray) -> pa.DictionaryArray:
     texts = _trimmed(_texts(values.dictionary))
     indices = values.indices.cast(pa.int32())
     again = texts.dictionary_encode()
-    if len(again.dictionary) != len(texts):  # trimming made some equal, or some are null
-        indices = again.indices.take(indices)
-        texts = again.dictionary
-    return pa.DictionaryArray.from_arrays(indices, texts)
+    if len(again.dictionary) == len(texts):
+        return pa.DictionaryArray.from_arrays(indices, texts), values.dictionary
+    # Trimming made some equal, or some are null
+    has_text = pc.indices_nonzero(pc.is_valid(again.indices)).to_numpy()
+    example = np.empty(len(again.dictionary), np.int64)
+    example[again.indices.drop_null().to_numpy()] = has_text
+    texts = pa.DictionaryArray.from_arrays(again.indices.take(indices), again.dictionary)
+    return texts, values.dictionary.take(pa.array(example))
 
 
 def _decoded(value: object) -> str:

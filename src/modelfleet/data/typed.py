@@ -47,14 +47,19 @@ class TypedColumn:
     """A column after typing.
 
     Attributes:
-        values: n values: float64, int64, bool, or dictionary of strings; null where missing or bad.
+        coded: n values as a dictionary of float64, int64, bool or string; null where missing or bad.
         bad: (n,) bool: the row has a text that does not fit; None where no row has.
         reason: What was expected.
     """
 
-    values: pa.Array
+    coded: pa.DictionaryArray
     bad: NDArray[np.bool_] | None
     reason: str
+
+    @property
+    def values(self) -> pa.Array:
+        """The n values: float64, int64, bool, or dictionary of strings; null where missing or bad."""
+        return self.coded if self.coded.type.value_type == pa.string() else self.coded.dictionary_decode()
 
 
 def is_missing(texts: pa.Array, missing: Collection[str]) -> pa.Array:
@@ -62,29 +67,44 @@ def is_missing(texts: pa.Array, missing: Collection[str]) -> pa.Array:
     return pc.fill_null(pc.is_in(texts, pa.array(["", *missing], pa.string())), True)
 
 
-def type_column(column: pa.DictionaryArray, kind: ColumnType, missing: Collection[str] = ()) -> TypedColumn:
+def type_column(
+    column: pa.DictionaryArray, kind: ColumnType, missing: Collection[str] = (), values: pa.Array | None = None
+) -> TypedColumn:
     """Return the values of a column given as texts; each distinct text is looked at once.
 
     Args:
         column: n texts (``modelfleet.data.text.as_text``).
         kind: What they should be.
         missing: Texts that mean "no value", besides the empty one.
+        values: What the texts of the dictionary were made of, if that is known
+            (``modelfleet.data.text.texts_and_values``): numbers need not be read back from their texts.
     """
-    texts = pc.if_else(is_missing(column.dictionary, missing), pa.scalar(None, pa.string()), column.dictionary)
+    texts = column.dictionary
+    if missing or values is None or not pa.types.is_integer(values.type):  # the text of an integer is never empty
+        absent = is_missing(texts, missing)
+        if pc.any(absent).as_py():
+            texts = pc.if_else(absent, pa.scalar(None, pa.string()), texts)
     if kind not in ARROW_TYPES:
+        if not texts.null_count:
+            return TypedColumn(column, None, "")
         again = texts.dictionary_encode()
-        values = pa.DictionaryArray.from_arrays(again.indices.take(column.indices), again.dictionary)
-        return TypedColumn(values.cast(TEXT), None, "")
-    if kind is ColumnType.NUMBER:
-        texts = pc.if_else(
-            pc.is_in(pc.utf8_lower(texts), pa.array(sorted(_NOT_A_NUMBER))), pa.scalar(None, pa.string()), texts
-        )
-    typed = _numbers(texts) if kind is ColumnType.NUMBER else _few(texts, kind)
+        coded = pa.DictionaryArray.from_arrays(again.indices.take(column.indices), again.dictionary)
+        return TypedColumn(coded.cast(TEXT), None, "")
+    if kind is ColumnType.NUMBER and values is not None and _is_number(values.type):
+        numbers = pc.add(values.cast(pa.float64(), safe=False), 0.0)  # no negative zero: its text is "0"
+        typed = pc.if_else(pc.is_valid(texts), _finite(numbers), pa.scalar(None, pa.float64()))
+    elif kind is ColumnType.NUMBER:
+        nothing = pc.is_in(pc.utf8_lower(texts), pa.array(sorted(_NOT_A_NUMBER)))
+        texts = pc.if_else(nothing, pa.scalar(None, pa.string()), texts)
+        typed = _numbers(texts)
+    else:
+        typed = _few(texts, kind)
+    coded = pa.DictionaryArray.from_arrays(column.indices, typed)
     if typed.null_count == texts.null_count:
-        return TypedColumn(typed.take(column.indices), None, "")
+        return TypedColumn(coded, None, "")
     wrong = pc.and_(pc.is_null(typed), pc.is_valid(texts))
     bad = pc.fill_null(wrong.take(column.indices), False).to_numpy(zero_copy_only=False)
-    return TypedColumn(typed.take(column.indices), bad if bad.any() else None, EXPECTED[kind])
+    return TypedColumn(coded, bad if bad.any() else None, EXPECTED[kind])
 
 
 def number_of(text: str) -> float | None:
@@ -109,12 +129,20 @@ def truth_of(text: str) -> float | None:
     return None if truth is None else float(truth)
 
 
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
 def _numbers(texts: pa.Array) -> pa.Array:
     try:
         numbers = texts.cast(pa.float64())
     except pa.ArrowInvalid:
         fits = pc.match_substring_regex(texts, NUMBER_PATTERN)
         numbers = pc.if_else(fits, texts, pa.scalar(None, pa.string())).cast(pa.float64())
+    return _finite(numbers)
+
+
+def _finite(numbers: pa.Array) -> pa.Array:
     return pc.if_else(pc.is_finite(numbers), numbers, pa.scalar(None, pa.float64()))
 
 

@@ -61,11 +61,18 @@ def _by_outcome(table: pa.Table) -> list[tuple[str, pa.Table]]:
     return [(o, t) for o in COLOURS if (t := table.filter(pc.equal(table["outcome"], o))).num_rows]
 
 
-def _axes(width: float, height: float, title: str) -> tuple[Figure, Any]:
+def _axes(width: float, height: float, title: str, *, names: bool = False) -> tuple[Figure, Any]:
+    """Return a figure of a size in inches; with names beside the axis, room is made for the longest.
+
+    Measuring every text to make room takes as long as drawing, so it is not done where all are numbers.
+    """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout="constrained" if names else None)
     axes = figure.subplots()
+    if not names:
+        left, below = 0.85 / width, 0.55 / height
+        figure.subplots_adjust(left=left, right=1 - 0.15 / width, bottom=below, top=1 - 0.4 / height)
     axes.set_title(title, loc="left", fontsize=11)
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
@@ -73,7 +80,9 @@ def _axes(width: float, height: float, title: str) -> tuple[Figure, Any]:
 
 def _dumbbells(table: pa.Table) -> Figure:
     table = table.sort_by([("difference", "descending")])
-    figure, axes = _axes(8, 1.6 + 0.27 * table.num_rows, "Loss per entity: what serves (|) and the candidate")
+    figure, axes = _axes(
+        8, 1.6 + 0.27 * table.num_rows, "Loss per entity: what serves (|) and the candidate", names=True
+    )
     reference, candidate = _number(table, "reference_loss").to_numpy(), _number(table, "candidate_loss").to_numpy()
     outcomes = table["outcome"].to_pylist()
     for y, outcome in enumerate(outcomes):
@@ -119,7 +128,14 @@ def _differences(table: pa.Table) -> Figure:
         _number(part, "candidate_loss").to_numpy() - _number(part, "reference_loss").to_numpy() for _, part in parts
     ]
     bins = np.histogram_bin_edges(np.concatenate(values), bins=min(60, max(10, table.num_rows // 4)))
-    axes.hist(values, bins=bins, stacked=True, color=[COLOURS[o] for o, _ in parts], label=[o for o, _ in parts])
+    axes.hist(
+        values,
+        bins=bins,
+        stacked=True,
+        histtype="stepfilled",  # one shape per outcome, not one per bar
+        color=[COLOURS[o] for o, _ in parts],
+        label=[o for o, _ in parts],
+    )
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_ylabel("entities")
     axes.legend(loc="upper left", frameon=False, fontsize=8)

@@ -38,10 +38,10 @@ class FleetModel:
     """What ``mlflow.pyfunc.load_model`` wraps."""
 
     def __init__(self, bundle: Bundle) -> None:
-        """Load all models of the bundle, checking every file against its hash."""
+        """Take a bundle; each file of models is read, and checked against its hash, when a row needs it first."""
         from modelfleet.serving.loading import load_bundle
 
-        self._fleet: LoadedFleet = load_bundle(bundle, fleet=bundle.manifest.fleet, generation=0)
+        self._fleet: LoadedFleet = load_bundle(bundle, fleet=bundle.manifest.fleet, generation=0, lazy=True)
 
     def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Predict rows of any mixture of entities.
@@ -59,6 +59,7 @@ class FleetModel:
 
         Raises:
             DataError: A column is not there, or a value does not fit its type.
+            BundleError: A file of models that these rows need is not what was logged.
         """
         import numpy as np
         import pandas as pd

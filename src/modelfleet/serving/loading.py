@@ -45,13 +45,14 @@ class LoadedFleet:
         return next(iter(self.schemas.values()))
 
 
-def load_release(release: Release, *, fleet: str, reuse: LoadedFleet | None = None) -> LoadedFleet:
+def load_release(release: Release, *, fleet: str, reuse: LoadedFleet | None = None, lazy: bool = False) -> LoadedFleet:
     """Load the bundle a release names.
 
     Args:
         release: What to load.
         fleet: The fleet this process serves.
         reuse: What serves now; its files of equal hash are not read again.
+        lazy: As in ``load_bundle``.
 
     Raises:
         ReleaseError: The release is another fleet's.
@@ -64,11 +65,13 @@ def load_release(release: Release, *, fleet: str, reuse: LoadedFleet | None = No
             f"generation {release.generation} is a release of fleet '{release.fleet}', "
             f"but this process serves '{fleet}'"
         )
-    bundle = Bundle.open(release.bundle.uri, sha256=release.bundle.sha256)
-    return load_bundle(bundle, fleet=fleet, generation=release.generation, reuse=reuse)
+    bundle = Bundle.open(release.bundle.uri, sha256=release.bundle.sha256, verify=not lazy)
+    return load_bundle(bundle, fleet=fleet, generation=release.generation, reuse=reuse, lazy=lazy)
 
 
-def load_bundle(bundle: Bundle, *, fleet: str, generation: int, reuse: LoadedFleet | None = None) -> LoadedFleet:
+def load_bundle(
+    bundle: Bundle, *, fleet: str, generation: int, reuse: LoadedFleet | None = None, lazy: bool = False
+) -> LoadedFleet:
     """Load an opened bundle: check that it fits, read its models, and let some of them predict.
 
     Args:
@@ -76,6 +79,7 @@ def load_bundle(bundle: Bundle, *, fleet: str, generation: int, reuse: LoadedFle
         fleet: The fleet it must be of.
         generation: Recorded in every answer.
         reuse: As in ``load_release``.
+        lazy: Read, check and load each file when a row needs it first; of the models, none is tried.
 
     Raises:
         BundleError: It is another fleet's, its schemas disagree, or a model of it cannot predict.
@@ -86,8 +90,9 @@ def load_bundle(bundle: Bundle, *, fleet: str, generation: int, reuse: LoadedFle
     if manifest.fleet != fleet:
         raise BundleError(f"{bundle.path}: is a bundle of fleet '{manifest.fleet}', but this process serves '{fleet}'")
     _check_schemas(bundle)
-    models = LoadedBundle(bundle, reuse=None if reuse is None else reuse.models)
-    _try_models(bundle, models)
+    models = LoadedBundle(bundle, reuse=None if reuse is None else reuse.models, lazy=lazy)
+    if not lazy:
+        _try_models(bundle, models)
     return LoadedFleet(generation, models)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modelfleet.bundles.loaded import ENTITY_MODEL
 from modelfleet.data.encode import encode_records
 from modelfleet.data.entity import EMPTY, entity_key
 from modelfleet.errors import nearest
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from modelfleet.bundles.loaded import Predicted
     from modelfleet.data.encoded import EncodedRows
     from modelfleet.data.schema import Schema
     from modelfleet.serving.answer import ServedBy
@@ -107,10 +109,16 @@ def label_and_score(fleet: LoadedFleet, values: NDArray[np.float64]) -> tuple[ND
     classes = fleet.models.classes
     if not classes:
         return values[:, 0], None
+    best, scores = class_and_score(fleet, values)
+    return np.asarray(classes, dtype=object)[best], scores
+
+
+def class_and_score(fleet: LoadedFleet, values: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return (n,) indices of the predicted classes, and (n,) scores as ``label_and_score`` says."""
     best = values.argmax(axis=1)
-    labels = np.asarray(classes, dtype=object)[best]
-    binary = fleet.any_schema.task == "binary"
-    return labels, values[:, 1] if binary else values[np.arange(len(values)), best]
+    if fleet.any_schema.task == "binary":
+        return best, values[:, 1]
+    return best, values[np.arange(len(values)), best]
 
 
 def _entity(row: Mapping[str, Any], schema: Schema) -> str:
@@ -142,12 +150,17 @@ def _predict_group(
 def _predict_encoded(fleet: LoadedFleet, encoded: EncodedRows, entities: Sequence[str]) -> list[Prediction | Failure]:
     if not entities:
         return []
-    predicted = predict_encoded(fleet, encoded, entities)
+    predicted = predict_encoded(fleet, encoded, fleet.models.slots_of(entities))
     labels, scores = label_and_score(fleet, predicted.values)
     return [
         Failure(predicted.failures[i], entity)
         if i in predicted.failures
-        else Prediction(entity, _plain(labels[i]), None if scores is None else float(scores[i]), predicted.served_by[i])
+        else Prediction(
+            entity,
+            _plain(labels[i]),
+            None if scores is None else float(scores[i]),
+            "entity" if predicted.server[i] == ENTITY_MODEL else "pooled",
+        )
         for i, entity in enumerate(entities)
     ]
 
@@ -158,50 +171,50 @@ class PredictedRows:
 
     Attributes:
         values: (n, outputs) float64, finite; 0 in failed rows.
-        served_by: (n,) objects, ``entity`` or ``pooled``; ``none`` where there is no model.
+        server: (n,) int8, which model served the row, as ``modelfleet.bundles.loaded.SERVED_BY`` counts.
         failures: Why a row has no prediction, by position.
     """
 
     values: NDArray[np.float64]
-    served_by: NDArray[np.object_]
+    server: NDArray[np.int8]
     failures: dict[int, str]
 
 
-def predict_encoded(fleet: LoadedFleet, encoded: EncodedRows, entities: Sequence[str]) -> PredictedRows:
+def predict_encoded(fleet: LoadedFleet, encoded: EncodedRows, slots: NDArray[np.int64]) -> PredictedRows:
     """Predict encoded rows; a model that raises or answers nonsense fails its rows and no others.
 
     Args:
         fleet: The loaded models.
         encoded: n rows, all encoded by the schema their entities' models need.
-        entities: The entity of each.
+        slots: (n,) the model of each row, as ``LoadedBundle.slots_of`` returns it.
     """
-    values = np.zeros((len(entities), max(len(fleet.models.classes), 1)))
-    served_by = np.full(len(entities), "none", dtype=object)
+    n = len(slots)
+    parts: list[tuple[int, Predicted]] = []
     failures: dict[int, str] = {}
-    halves = [(0, len(entities))] if entities else []
+    halves = [(0, n)] if n else []
     while halves:
         first, last = halves.pop()
-        rows = encoded if last - first == len(entities) else encoded.take(slice(first, last))
+        rows = encoded if last - first == n else encoded.take(slice(first, last))
         try:
-            predicted = fleet.models.predict_encoded(partial(_as_is, rows), entities[first:last])
+            parts.append((first, fleet.models.predict_slots(partial(_as_is, rows), slots[first:last])))
         except Exception as error:  # a family's code may raise anything; one row must not take the others with it
             if last - first == 1:
                 failures[first] = f"the model failed: {type(error).__name__}: {error}"
                 continue
-            if last - first == len(entities):
-                logger.warning("%d rows failed and are predicted in halves: %s", len(entities), error)
+            if last - first == n:
+                logger.warning("%d rows failed and are predicted in halves: %s", n, error)
             middle = (first + last) // 2
             halves += [(first, middle), (middle, last)]
-            continue
-        values[first:last] = predicted.values
-        served_by[first:last] = predicted.served_by
-    for i in np.flatnonzero(served_by == "none").tolist():
-        failures.setdefault(i, no_model(entities[i]))
+    values = np.zeros((n, max(len(fleet.models.classes), 1)))
+    server = np.zeros(n, dtype=np.int8)
+    for first, predicted in parts:
+        values[first : first + len(predicted.values)] = predicted.values
+        server[first : first + len(predicted.values)] = predicted.server
     for i in np.flatnonzero(~np.isfinite(values).all(axis=1)).tolist():
         failures.setdefault(i, f"the model's prediction is not finite: {values[i].tolist()}")
     if failures:
         values[list(failures)] = 0.0
-    return PredictedRows(values, served_by, failures)
+    return PredictedRows(values, server, failures)
 
 
 def no_model(entity: str) -> str:

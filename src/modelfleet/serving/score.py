@@ -9,9 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from modelfleet.bundles.loaded import SERVED_BY
 from modelfleet.data.encode import encode_raw_table
 from modelfleet.data.entity import table_entities
-from modelfleet.serving.predict import label_and_score, no_model, predict_encoded
+from modelfleet.data.text import TEXT
+from modelfleet.serving.predict import class_and_score, no_model, predict_encoded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,6 +37,8 @@ class Scored:
 def prediction_schema(fleet: LoadedFleet) -> pa.Schema:
     """Return the columns of scored rows.
 
+    Texts are dictionaries: each distinct one is stored once.
+
     ``row`` is the row's position, ``entity`` its key, ``prediction`` the class label (text) or the number, ``score``
     as in ``Answer`` (null for regression), ``probabilities`` one field per class (not for regression),
     ``generation`` the release that computed it (0: a bundle that was not released), ``served_by`` ``entity`` or
@@ -43,11 +47,11 @@ def prediction_schema(fleet: LoadedFleet) -> pa.Schema:
     classes = fleet.models.classes
     fields = [
         pa.field("row", pa.int64()),
-        pa.field("entity", pa.string()),
-        pa.field("prediction", pa.string() if classes else pa.float64()),
+        pa.field("entity", TEXT),
+        pa.field("prediction", TEXT if classes else pa.float64()),
         pa.field("score", pa.float64()),
         pa.field("generation", pa.int64()),
-        pa.field("served_by", pa.string()),
+        pa.field("served_by", TEXT),
     ]
     if classes:
         fields.insert(4, pa.field("probabilities", pa.struct([pa.field(name, pa.float64()) for name in classes])))
@@ -69,62 +73,68 @@ def score_table(fleet: LoadedFleet, table: pa.Table) -> Scored:
     """
     keys = table_entities(fleet.any_schema, table)
     failures: dict[int, str] = {}
-    values = np.zeros((len(table), max(len(fleet.models.classes), 1)))
-    served_by = np.full(len(table), "none", dtype=object)
-    for fingerprint, members in _by_schema(fleet, keys, failures):
-        part = table if len(members) == len(table) else table.take(pa.array(members))
-        encoded, errors = encode_raw_table(fleet.schemas[fingerprint], part)
-        failures |= {int(members[position]): reason for position, reason in errors.items()}
-        good = np.delete(np.arange(len(members)), list(errors))
-        rows = members[good]
-        if errors:
-            encoded = encoded.take(good)
-        predicted = predict_encoded(fleet, encoded, keys.take(pa.array(rows)).to_pylist())
-        values[rows] = predicted.values
-        served_by[rows] = predicted.served_by
-        failures |= {int(rows[position]): reason for position, reason in predicted.failures.items()}
-    return Scored(_table(fleet, keys, values, served_by, failures), failures)
-
-
-def _by_schema(
-    fleet: LoadedFleet, keys: pa.DictionaryArray, failures: dict[int, str]
-) -> list[tuple[str, NDArray[np.int64]]]:
-    """Return which rows need which schema, noting those that belong to no entity or have no model."""
-    distinct: list[str] = keys.dictionary.to_pylist()
-    fingerprints = [fleet.models.schema_for(entity) for entity in distinct]
-    names = sorted({name for name in fingerprints if name is not None})
-    number = {name: i for i, name in enumerate(names)}
-    of_entity = np.array([-1 if f is None else number[f] for f in fingerprints] + [-2], dtype=np.int64)
-    indices = pc.fill_null(keys.indices, len(distinct)).to_numpy(zero_copy_only=False)
-    of_row = of_entity[indices]
+    n, models = len(table), fleet.models
+    # One more slot, of no model: that of rows which belong to no entity
+    slots = np.append(models.slots_of(keys.dictionary.to_pylist()), 0)
+    codes = pc.fill_null(keys.indices, len(slots) - 1).to_numpy(zero_copy_only=False)
+    slots = slots[codes]
+    names, of_row = models.schemas_of(slots)
     for i in np.flatnonzero(of_row < 0).tolist():
-        columns = ", ".join(f"'{column}'" for column in fleet.any_schema.entity)
-        empty = f"the row belongs to no entity: {columns} must not be empty"
-        failures[i] = empty if of_row[i] == -2 else no_model(distinct[indices[i]])
-    return [(name, np.flatnonzero(of_row == i)) for name, i in number.items()]
+        failures[i] = _unserved(fleet, keys[i].as_py())
+    values = np.zeros((n, max(len(models.classes), 1)))
+    server = np.zeros(n, dtype=np.int8)
+    for number, name in enumerate(names):
+        members = np.flatnonzero(of_row == number)
+        if not len(members):
+            continue
+        part = table if len(members) == n else table.take(pa.array(members))
+        encoded, errors = encode_raw_table(fleet.schemas[name], part)
+        rows = members
+        if errors:
+            failures |= {int(members[position]): reason for position, reason in errors.items()}
+            good = np.delete(np.arange(len(members)), list(errors))
+            encoded, rows = encoded.take(good), members[good]
+        predicted = predict_encoded(fleet, encoded, slots[rows])
+        values[rows] = predicted.values
+        server[rows] = predicted.server
+        failures |= {int(rows[position]): reason for position, reason in predicted.failures.items()}
+    return Scored(_table(fleet, keys, values, server, failures), failures)
+
+
+def _unserved(fleet: LoadedFleet, entity: str | None) -> str:
+    if entity is not None:
+        return no_model(entity)
+    columns = ", ".join(f"'{column}'" for column in fleet.any_schema.entity)
+    return f"the row belongs to no entity: {columns} must not be empty"
 
 
 def _table(
     fleet: LoadedFleet,
     keys: pa.DictionaryArray,
     values: NDArray[np.float64],
-    served_by: NDArray[np.object_],
+    server: NDArray[np.int8],
     failures: dict[int, str],
 ) -> pa.Table:
-    good = np.delete(np.arange(len(keys)), list(failures)) if failures else np.arange(len(keys))
-    values = values[good]
-    labels, scores = label_and_score(fleet, values)
+    good = np.arange(len(keys))
+    if failures:
+        good = np.delete(good, list(failures))
+        keys, values, server = keys.take(pa.array(good)), values[good], server[good]
     schema = prediction_schema(fleet)
     columns = {
         "row": pa.array(good, pa.int64()),
-        "entity": keys.take(pa.array(good)).cast(pa.string()),
-        "prediction": pa.array(labels, schema.field("prediction").type),
-        "score": pa.nulls(len(good), pa.float64()) if scores is None else pa.array(scores),
+        "entity": keys,
+        "score": pa.nulls(len(good), pa.float64()),
         "generation": pa.array(np.full(len(good), fleet.generation, dtype=np.int64)),
-        "served_by": pa.array(served_by[good], pa.string()),
+        "served_by": pa.DictionaryArray.from_arrays(pa.array(server.astype(np.int32)), list(SERVED_BY)),
     }
-    if fleet.models.classes:
+    classes = fleet.models.classes
+    if classes:
+        best, scores = class_and_score(fleet, values)
+        columns["prediction"] = pa.DictionaryArray.from_arrays(pa.array(best.astype(np.int32)), list(classes))
+        columns["score"] = pa.array(np.ascontiguousarray(scores))
         fields = list(schema.field("probabilities").type)
         parts = [pa.array(np.ascontiguousarray(values[:, k])) for k in range(len(fields))]
         columns["probabilities"] = pa.StructArray.from_arrays(parts, fields=fields)
+    else:
+        columns["prediction"] = pa.array(values[:, 0])
     return pa.table([columns[name] for name in schema.names], schema=schema)

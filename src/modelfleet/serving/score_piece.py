@@ -1,10 +1,9 @@
-"""Scoring files: one piece at a time into parts, and the parts into one output in the order of the input."""
+"""Scoring files in chunks of bounded size: a piece into parts, or all of them into the output."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +17,17 @@ from modelfleet.data.rawchunk import LINE, RawChunk
 from modelfleet.data.reading import Piece, column_names, lines_of_rows, read_piece
 from modelfleet.data.text import as_text
 from modelfleet.errors import DataError, nearest
-from modelfleet.serving.score import prediction_schema, score_table
-from modelfleet.spec.data import ColumnRole
+from modelfleet.serving.ahead import in_order
+from modelfleet.serving.score import score_table
+from modelfleet.serving.scored_file import (
+    FILE,
+    ROW_ID,
+    ScoredPiece,
+    bad_rows_path,
+    output_schema,
+    prediction_writer,
+    row_id_column,
+)
 from modelfleet.whole_file import replacing
 
 if TYPE_CHECKING:
@@ -28,28 +36,6 @@ if TYPE_CHECKING:
     from modelfleet.serving.loading import LoadedFleet
     from modelfleet.spec.data import DataSpec
     from modelfleet.spec.fleet import FleetSpec
-
-ROW_ID = "row_id"
-FILE = "file"
-
-
-@dataclass(frozen=True)
-class ScoredPiece:
-    """What became of a piece.
-
-    Attributes:
-        number: Its position in the input.
-        predictions: The part with its predictions.
-        bad_rows: The part with its bad rows.
-        rows: Number of predictions.
-        rows_bad: Number of rows without one.
-    """
-
-    number: int
-    predictions: str
-    bad_rows: str
-    rows: int
-    rows_bad: int
 
 
 def files_to_score(spec: FleetSpec, source: str, schemas: Iterable[Schema]) -> tuple[DataSpec, tuple[DataFile, ...]]:
@@ -70,9 +56,9 @@ def files_to_score(spec: FleetSpec, source: str, schemas: Iterable[Schema]) -> t
         if width == len(data.columns) - 1:
             columns = {name: column for name, column in data.columns.items() if name != data.target}
             data = data.model_copy(update={"columns": columns})
-    needed = {
-        name: None for schema in schemas for name in (*schema.entity, *(feature.name for feature in schema.features))
-    }
+    needed = dict.fromkeys(
+        name for schema in schemas for name in (*schema.entity, *(feature.name for feature in schema.features))
+    )
     for file in files:
         names = column_names(file, data)
         for name in needed:
@@ -81,20 +67,9 @@ def files_to_score(spec: FleetSpec, source: str, schemas: Iterable[Schema]) -> t
     return data, files
 
 
-def row_id_column(data: DataSpec) -> str | None:
-    """Return the column whose values are copied beside the predictions; None where there is none."""
-    return next((name for name, c in (data.columns or {}).items() if c.role is ColumnRole.ROW_ID), None)
-
-
-def output_schema(fleet: LoadedFleet, data: DataSpec) -> pa.Schema:
-    """Return the columns of the output: the file, the row's position in it, its id if it has one, the prediction."""
-    fields = [pa.field(FILE, pa.string()), *prediction_schema(fleet)]
-    if row_id_column(data) is not None:
-        fields.insert(2, pa.field(ROW_ID, pa.string()))
-    return pa.schema(fields)
-
-
-def score_piece(fleet: LoadedFleet, piece: Piece, data: DataSpec, folder: Path, number: int) -> ScoredPiece:
+def score_piece(
+    fleet: LoadedFleet, piece: Piece, data: DataSpec, folder: Path, number: int, threads: int = 1
+) -> ScoredPiece:
     """Score one piece into two parts; a second call replaces them.
 
     Args:
@@ -103,48 +78,64 @@ def score_piece(fleet: LoadedFleet, piece: Piece, data: DataSpec, folder: Path, 
         data: How to read it.
         folder: Where parts go; there.
         number: The piece's position in the input.
+        threads: How many score.
 
     Raises:
         DataError: The file is truncated or damaged.
     """
     parts = [folder / f"{number:06d}-{kind}.parquet" for kind in ("predictions", "bad_rows")]
-    rows = rows_bad = 0
-    with (
-        replacing(parts[0]) as first,
-        replacing(parts[1]) as second,
-        pq.ParquetWriter(first, output_schema(fleet, data)) as predictions,
-        pq.ParquetWriter(second, BAD_ROWS) as bad_rows,
-    ):
-        for chunk in read_piece(piece, data):
-            scored, bad = _score_chunk(fleet, chunk, data)
-            predictions.write_table(scored)
-            bad_rows.write_table(bad_row_table(bad))
-            rows += len(scored)
-            rows_bad += len(chunk.table) - len(scored) + chunk.rows_bad
+    with replacing(parts[0]) as first, replacing(parts[1]) as second:
+        rows, rows_bad = _score_into(first, second, fleet, [piece], data, threads)
     return ScoredPiece(number, str(parts[0]), str(parts[1]), rows, rows_bad)
 
 
-def join_parts(pieces: Iterable[ScoredPiece], output: Path) -> None:
-    """Write the output, and ``<output>_bad_rows.parquet`` beside it if there are any, and remove the parts.
+def score_here(
+    fleet: LoadedFleet, pieces: Iterable[Piece], data: DataSpec, output: Path, threads: int
+) -> tuple[int, int]:
+    """Score all pieces into the output, by threads of this process; leaves what ``join_parts`` leaves.
 
     Args:
-        pieces: All pieces, in any order.
+        fleet: The loaded models.
+        pieces: What to read, in the order of the output.
+        data: How to read it.
         output: A Parquet file; replaced whole.
+        threads: How many.
+
+    Returns:
+        The number of predictions, and of rows without one.
+
+    Raises:
+        DataError: A file is truncated or damaged.
     """
-    ordered = sorted(pieces, key=lambda piece: piece.number)
     beside = bad_rows_path(output)
-    if any(piece.rows_bad for piece in ordered):
-        _concatenate([piece.bad_rows for piece in ordered], beside)
-    else:
-        beside.unlink(missing_ok=True)
-    _concatenate([piece.predictions for piece in ordered], output)
-    for folder in {Path(piece.predictions).parent for piece in ordered}:
-        shutil.rmtree(folder, ignore_errors=True)
+    with replacing(output) as first:
+        with replacing(beside) as second:
+            rows, rows_bad = _score_into(first, second, fleet, pieces, data, threads)
+        if not rows_bad:
+            beside.unlink()
+    return rows, rows_bad
 
 
-def bad_rows_path(output: Path) -> Path:
-    """Return where the rows without a prediction go."""
-    return output.with_name(f"{output.stem}_bad_rows.parquet")
+def _score_into(
+    first: Path, second: Path, fleet: LoadedFleet, pieces: Iterable[Piece], data: DataSpec, threads: int
+) -> tuple[int, int]:
+    """Write predictions and bad rows; return the number of each."""
+    rows = rows_bad = 0
+    schema = output_schema(fleet, data)
+    needed = _needed(fleet.schemas.values(), data)
+    chunks = (chunk for piece in pieces for chunk in read_piece(piece, data, needed))
+    with (
+        prediction_writer(first, schema) as predictions,
+        pq.ParquetWriter(second, BAD_ROWS) as bad_rows,
+        ThreadPoolExecutor(threads, thread_name_prefix="score") as pool,
+    ):
+        for chunk, (scored, bad) in in_order(pool, lambda chunk: _score_chunk(fleet, chunk, data), chunks, threads):
+            predictions.write_table(scored)
+            rows += len(scored)
+            rows_bad += len(chunk.table) - len(scored) + chunk.rows_bad
+            if bad:
+                bad_rows.write_table(bad_row_table(bad))
+    return rows, rows_bad
 
 
 def _score_chunk(fleet: LoadedFleet, chunk: RawChunk, data: DataSpec) -> tuple[pa.Table, list[BadRow]]:
@@ -155,10 +146,11 @@ def _score_chunk(fleet: LoadedFleet, chunk: RawChunk, data: DataSpec) -> tuple[p
     kept = found["row"]
     schema = output_schema(fleet, data)
     columns = {name: found[name] for name in found.column_names}
-    columns[FILE] = pa.repeat(pa.scalar(chunk.file.path), len(found))
+    columns[FILE] = pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(found), np.int32)), [chunk.file.path])
     if row_id is not None:
-        ids = as_text(table[row_id]).cast(pa.string()) if row_id in table.column_names else pa.nulls(len(table))
-        columns[ROW_ID] = ids.cast(pa.string()).take(kept.combine_chunks())
+        nothing = pa.DictionaryArray.from_arrays(pa.nulls(len(table), pa.int32()), pa.array([], pa.string()))
+        ids = as_text(table[row_id]) if row_id in table.column_names else nothing
+        columns[ROW_ID] = ids.take(kept.combine_chunks())
     if LINE in table.column_names:
         positions = table[LINE].to_numpy()
     else:
@@ -171,9 +163,8 @@ def _score_chunk(fleet: LoadedFleet, chunk: RawChunk, data: DataSpec) -> tuple[p
     return result, [*chunk.bad, *bad]
 
 
-def _concatenate(parts: list[str], output: Path) -> None:
-    with replacing(output) as temporary, pq.ParquetWriter(temporary, pq.read_schema(parts[0])) as writer:
-        for part in parts:
-            file = pq.ParquetFile(part)
-            for group in range(file.num_row_groups):
-                writer.write_table(file.read_row_group(group))
+def _needed(schemas: Iterable[Schema], data: DataSpec) -> frozenset[str]:
+    """Return the columns that predictions depend on, and the id that is copied beside them."""
+    needed = {name for schema in schemas for name in (*schema.entity, *(feature.name for feature in schema.features))}
+    row_id = row_id_column(data)
+    return frozenset(needed if row_id is None else {*needed, row_id})

@@ -53,7 +53,7 @@ class ResourcesSpec(Section):
 
     Attributes:
         shards: Number of shards the fleet is divided into: the unit of training, of files and of loading.
-        threads: Threads of the training step; 0 means one per core.
+        threads: Threads of the steps prepare and train and of scoring, on each worker; 0 means one per core.
         retries: How often a failed Airflow task is tried again.
         timeout_minutes: Longest an Airflow task may take.
     """
