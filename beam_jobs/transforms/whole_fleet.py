@@ -27,14 +27,15 @@ class TrainFleet(beam.DoFn):
     def process(self, _: bytes) -> None:
         """Sample, fit the pooled model, choose among candidates if there are any, evaluate every shard, finish."""
         job = TrainingJob.load(self._folder).ready()
-        shards = sorted(job.shards)
+        in_order = sorted(job.shards)
+        largest_first = sorted(in_order, key=lambda shard: -job.shards[shard].stat().st_size)  # none is left for last
         with ThreadPoolExecutor(self._threads, thread_name_prefix="shard") as pool:
             pooled = None
             if job.trains_pooled:
-                pooled = fit_pooled(job, list(pool.map(lambda shard: sample_shard(job, shard), shards)))
+                pooled = fit_pooled(job, list(pool.map(lambda shard: sample_shard(job, shard), in_order)))
             model = pooled.model if isinstance(pooled, PooledFit) else None
             chosen = None
             if job.choosing:
-                chosen = choose(list(pool.map(lambda shard: try_shard(job, shard, model), shards)))
-            results = list(pool.map(lambda shard: finished_shard(job, shard, model, chosen), shards))
+                chosen = choose(list(pool.map(lambda shard: try_shard(job, shard, model), largest_first)))
+            results = list(pool.map(lambda shard: finished_shard(job, shard, model, chosen), largest_first))
         finish(job, results, pooled, self._began, chosen)

@@ -289,7 +289,8 @@ class Run:
         import pyarrow.parquet as pq
 
         with replacing(self.folder / f"{name}.parquet") as temporary:
-            pq.write_table(table, temporary, compression="zstd")
+            # nearly every value is another number: dictionaries and statistics would double the cost for nothing
+            pq.write_table(table, temporary, compression="zstd", use_dictionary=False, write_statistics=False)
 
     def _not_there(self, path: Path) -> StepError:
         first = f"run the step '{STEP_OF.get(path.stem, path.stem)}' first"
