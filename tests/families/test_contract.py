@@ -21,7 +21,7 @@ CASES = [
     (
         "sklearn",
         "multiclass",
-        {"estimator": "sklearn.ensemble.RandomForestClassifier", "parameters": {"n_estimators": 3}},
+        {"estimator": "sklearn.ensemble.RandomForestClassifier", "arguments": {"n_estimators": 3}},
     ),
     ("sklearn", "regression", {"estimator": "sklearn.linear_model.Ridge"}),
     ("torch", "binary", {"hidden": [12], "epochs": 60}),

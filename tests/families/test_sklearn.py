@@ -8,17 +8,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import skops.io
-from sklearn.ensemble import RandomForestClassifier
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import all_estimators
 
 from modelfleet.errors import BundleError, SpecError
 from modelfleet.families import skops_blob
 from modelfleet.families.catalog import make_family
-from modelfleet.families.design import Layout, Standard, standardised
 from modelfleet.families.trusted_types import TRUSTED_TYPES
 
-FOREST = {"estimator": "sklearn.ensemble.RandomForestClassifier", "parameters": {"n_estimators": 3}}
+FOREST = {"estimator": "sklearn.ensemble.RandomForestClassifier", "arguments": {"n_estimators": 3}}
 
 
 @pytest.mark.parametrize(
@@ -38,27 +36,15 @@ FOREST = {"estimator": "sklearn.ensemble.RandomForestClassifier", "parameters": 
         ("binary", {"estimator": "sklearn.preprocessing.StandardScaler"}, "has no fit and predict"),
         ("binary", {"estimator": "sklearn.linear_model.Ridge"}, "is no classifier"),
         ("regression", FOREST, "is no regressor"),
-        ("binary", {**FOREST, "parameters": {"n_estimator": 3}}, "did you mean 'n_estimators'"),
-        ("binary", {**FOREST, "parameters": {"n_estimators": "three"}}, "n_estimators"),
+        ("binary", {**FOREST, "arguments": {"n_estimator": 3}}, "did you mean 'n_estimators'"),
+        ("binary", {**FOREST, "arguments": {"n_estimators": "three"}}, "n_estimators"),
+        ("binary", {**FOREST, "parameters": {"n_estimators": 3}}, "has no 'parameters'"),
+        ("binary", {**FOREST, "numbers": "standart"}, "numbers: is 'standart'"),
     ],
 )
 def test_wrong_parameters(make_schema, task, parameters, message):
     with pytest.raises(SpecError, match=message):
         make_family("sklearn", make_schema(task), parameters)
-
-
-def test_predicts_what_the_estimator_predicts(make_schema, make_shard, make_rows):
-    schema = make_schema("multiclass")
-    shard = make_shard(schema, [150])
-    family = make_family("sklearn", schema, FOREST, seed=9)
-    rows = make_rows(schema, 100, np.random.default_rng(0), missing=0.1, unseen=0.1)
-    layout, standard = Layout.of(schema), Standard.of(shard.rows.numbers)
-    seen = layout.seen(shard.rows.codes)
-    theirs = RandomForestClassifier(n_estimators=3, random_state=9).fit(
-        standardised(layout, shard.rows, seen, standard), shard.target
-    )
-    found = family.load(family.fit(shard).models).predict(rows, np.zeros(100, dtype=np.int32))
-    np.testing.assert_array_equal(found, theirs.predict_proba(standardised(layout, rows, seen, standard)))
 
 
 def test_classifiers_without_probabilities_say_zero_or_one(make_schema, make_shard):
@@ -72,7 +58,7 @@ def test_classifiers_without_probabilities_say_zero_or_one(make_schema, make_sha
 
 def test_what_an_estimator_raises_is_the_entitys_failure(make_schema, make_shard):
     schema = make_schema("binary")
-    neighbours = {"estimator": "sklearn.neighbors.KNeighborsClassifier", "parameters": {"n_neighbors": 5}}
+    neighbours = {"estimator": "sklearn.neighbors.KNeighborsClassifier", "arguments": {"n_neighbors": 5}}
     balanced = {"estimator": "sklearn.linear_model.LogisticRegression"}
     shard = make_shard(schema, [40, 40])
     shard.target[:40] = 1.0
@@ -80,6 +66,47 @@ def test_what_an_estimator_raises_is_the_entitys_failure(make_schema, make_shard
     assert fitted.models["entity"].to_pylist() == ["e1"]
     assert fitted.failures["e0"].startswith("LogisticRegression failed on 40 training rows: ")
     assert make_family("sklearn", schema, neighbours).fit(shard).failures == {}
+
+
+def test_targets_that_are_no_numbers_are_the_entitys_failure(make_schema, make_shard):
+    schema = make_schema("regression")
+    shard = make_shard(schema, [30, 30])
+    shard.target[3] = np.inf
+    fitted = make_family("sklearn", schema, {"estimator": "sklearn.linear_model.Ridge"}).fit(shard)
+    assert fitted.failures == {"e0": "1 of its 30 training targets are not finite numbers"}
+    assert fitted.models["entity"].to_pylist() == ["e1"]
+
+
+def test_missing_numbers_reach_only_estimators_that_take_them(make_schema, make_shard):
+    schema = make_schema("binary")
+    shard = make_shard(schema, [60], missing=0.2)
+    boosting = {"estimator": "sklearn.ensemble.HistGradientBoostingClassifier", "arguments": {"max_iter": 5}}
+    family = make_family("sklearn", schema, boosting | {"impute": "none", "numbers": "none"})
+    fitted = family.fit(shard)
+    assert fitted.failures == {}
+    assert np.isfinite(family.load(fitted.models).predict(shard.rows, np.zeros(60, dtype=np.int32))).all()
+    logistic = {"estimator": "sklearn.linear_model.LogisticRegression", "impute": "none"}
+    fitted = make_family("sklearn", schema, logistic).fit(shard)
+    assert fitted.failures["e0"].startswith("LogisticRegression failed on 60 training rows: Input X contains NaN")
+
+
+def test_blas_keeps_to_one_thread_until_the_last_fit_ends():
+    from threadpoolctl import threadpool_info
+
+    from modelfleet.families.one_thread import one_thread
+
+    def threads():
+        return {pool["filepath"]: pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+    before = threads()
+    first, second = one_thread(), one_thread()
+    first.__enter__()
+    second.__enter__()
+    assert set(threads().values()) == {1}
+    first.__exit__(None, None, None)  # the first to come is not the last to leave
+    assert set(threads().values()) == {1}
+    second.__exit__(None, None, None)
+    assert threads() == before
 
 
 class Runs:
