@@ -27,6 +27,9 @@ CASES = [
     ("torch", "binary", {"hidden": [12], "epochs": 60}),
     ("torch", "multiclass", {"hidden": [8, 5], "activation": "tanh", "epochs": 60, "entities_per_step": 2}),
     ("torch", "regression", {"hidden": [], "epochs": 200}),
+    ("xgboost", "binary", {}),
+    ("xgboost", "multiclass", {"class_weight": "balanced", "subsample": 0.8}),
+    ("xgboost", "regression", {"categories": "ordinal"}),
 ]
 
 
@@ -221,9 +224,10 @@ def test_one_class_is_a_model_or_a_failure_with_a_reason(family, schema, make_sh
 
 
 def test_unknown_parameters_name_the_nearest(case, schema):
-    known = {"tree": "max_depth", "logistic": "C", "linear": "alpha", "sklearn": "estimator", "torch": "hidden"}[
-        case[0]
-    ]
+    known = {
+        "tree": "max_depth", "logistic": "C", "linear": "alpha", "sklearn": "estimator", "torch": "hidden",
+        "xgboost": "rounds",
+    }[case[0]]  # fmt: skip
     wrong = f"{known}x"
     with pytest.raises(SpecError, match=f"'{case[0]}' has no '{wrong}'"):
         make_family(case[0], schema, {**case[2], wrong: 1})

@@ -99,7 +99,7 @@ def test_blas_keeps_to_one_thread_until_the_last_fit_ends():
         return {pool["filepath"]: pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
 
     before = threads()
-    first, second = one_thread(), one_thread()
+    first, second = one_thread("sklearn"), one_thread("sklearn")
     first.__enter__()
     second.__enter__()
     assert set(threads().values()) == {1}

@@ -20,6 +20,7 @@ BUILT_IN = {
     "linear": "modelfleet.families.linear:LinearFamily",
     "sklearn": "modelfleet.families.sklearn:SklearnFamily",
     "torch": "modelfleet.families.torch:TorchFamily",
+    "xgboost": "modelfleet.families.xgboost:XgboostFamily",
 }
 """Ours are found without package metadata, so that they load from a source folder inside an MLflow model too."""
 

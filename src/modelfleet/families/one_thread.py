@@ -38,18 +38,21 @@ _BLAS = _Blas()
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
+def one_thread(extra: str) -> Iterator[None]:
     """Limit BLAS (the whole process) and OpenMP (this thread) to one thread each.
 
     Several threads may be inside at once, and leave in any order: each fits its own shard.
 
+    Args:
+        extra: Which of modelfleet's extras brings threadpoolctl to who calls this.
+
     Raises:
-        MissingExtraError: threadpoolctl, which scikit-learn brings, is not installed.
+        MissingExtraError: threadpoolctl is not installed.
     """
     try:
         from threadpoolctl import ThreadpoolController
     except ModuleNotFoundError as error:
-        raise MissingExtraError("threadpoolctl", "sklearn") from error
+        raise MissingExtraError("threadpoolctl", extra) from error
     controller = ThreadpoolController()
     # selected first: a limiter puts back the number of threads of every library its controller knows
     with ExitStack() as leaving:

@@ -98,7 +98,7 @@ class SklearnFamily:
         checked = sklearn.config_context(assume_finite=self._recipe.impute != "none", skip_parameter_validation=True)
         dtype = np.float32 if self._is_tree() else np.float64
         matrices = learnt.matrices(shard.rows, shard.bounds, np.arange(len(shard.entities)), dtype)
-        with one_thread(), checked:
+        with one_thread(self.name), checked:
             for index, (entity, dense) in enumerate(zip(shard.entities, matrices, strict=True)):
                 part = slice(int(shard.bounds[index]), int(shard.bounds[index + 1]))
                 weights = None if shard.weights is None else shard.weights[part]
