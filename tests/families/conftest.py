@@ -7,6 +7,7 @@ from modelfleet.data.encoded import EncodedRows
 from modelfleet.data.schema import Feature, Schema
 from modelfleet.families.base import TrainingShard
 from modelfleet.spec.fleet import Task
+from tests.families.signal_model import signal_model
 
 CLASSES = {Task.BINARY: ("no", "yes"), Task.MULTICLASS: ("a", "b", "c"), Task.REGRESSION: ()}
 
@@ -63,3 +64,19 @@ def make_shard(make_rows):
         return TrainingShard(tuple(f"e{i}" for i in range(len(sizes))), bounds, rows, target)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def brought_models(tmp_path_factory):
+    """A function from a task to a folder of ONNX models for the first entities of ``make_shard``, of any columns."""
+    folders = {}
+
+    def folder(task):
+        if task not in folders:
+            folders[task] = tmp_path_factory.mktemp(task)
+            for entity in range(4):
+                data = signal_model(len(CLASSES[Task(task)]), 1.0 - 2.0 * (entity % 2)).SerializeToString()
+                (folders[task] / f"e{entity}.onnx").write_bytes(data)
+        return str(folders[task])
+
+    return folder

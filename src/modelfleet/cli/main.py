@@ -8,6 +8,7 @@ import typer
 
 import modelfleet
 from modelfleet.cli.doctor import doctor
+from modelfleet.cli.export import export
 from modelfleet.cli.history import history
 from modelfleet.cli.init import init
 from modelfleet.cli.output import reports_errors
@@ -25,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 
-for command in (init, run, serve, score, status, history, rollback, doctor):
+for command in (init, run, serve, score, status, history, rollback, export, doctor):
     app.command()(reports_errors(command))
 
 

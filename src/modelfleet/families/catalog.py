@@ -21,6 +21,7 @@ BUILT_IN = {
     "sklearn": "modelfleet.families.sklearn:SklearnFamily",
     "torch": "modelfleet.families.torch:TorchFamily",
     "xgboost": "modelfleet.families.xgboost:XgboostFamily",
+    "onnx": "modelfleet.families.onnx:OnnxFamily",
 }
 """Ours are found without package metadata, so that they load from a source folder inside an MLflow model too."""
 
