@@ -174,7 +174,7 @@ def test_inputs_by_name_and_type(make_schema, make_shard, make_rows, tmp_path):
             keys_strings=["l1"],
             values_floats=[1.0],
             default_float=0.0,
-        ),  # fmt: skip
+        ),
         helper.make_node("Cast", ["code"], ["code_score"], to=TensorProto.FLOAT),
         helper.make_node("Add", ["word_score", "code_score"], ["some"]),
         helper.make_node("Unsqueeze", ["number", "one"], ["column"]),

@@ -29,11 +29,17 @@ EXTRAS = {
     "skops": "sklearn",
     "numba": "fast",
     "torch": "torch",
+    "xgboost-cpu": "xgboost",
+    "onnx": "onnx",
+    "onnxruntime": "onnx",
+    "skl2onnx": "onnx",
     "confluent-kafka": "kafka",
 }
 """Optional libraries and the extra that brings each."""
 
-OPTIONAL = frozenset({"numba", "torch", "confluent-kafka", "apache-airflow"})
+OPTIONAL = frozenset(
+    {"numba", "torch", "xgboost-cpu", "onnx", "onnxruntime", "skl2onnx", "confluent-kafka", "apache-airflow"}
+)
 """Libraries without which the loop still runs."""
 
 

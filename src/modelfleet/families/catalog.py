@@ -25,6 +25,9 @@ BUILT_IN = {
 }
 """Ours are found without package metadata, so that they load from a source folder inside an MLflow model too."""
 
+EXTRAS = {"sklearn": "sklearn", "torch": "torch", "xgboost": "xgboost", "onnx": "onnx"}
+"""The extra that brings what a family cannot be used at all without; the others need nothing more."""
+
 
 def family_names() -> tuple[str, ...]:
     """Return the names of all families that can be had here, sorted."""
@@ -66,5 +69,9 @@ def _find(name: str) -> type[Family]:
     try:
         found: type[Family] = point.load()
     except ModuleNotFoundError as error:
-        raise MissingExtraError(str(error.name), "sklearn") from error
+        if name in EXTRAS:
+            raise MissingExtraError(str(error.name), EXTRAS[name]) from error
+        raise SpecError(
+            f"model.family: '{name}' ({point.value}) needs '{error.name}', which is not installed"
+        ) from error
     return found

@@ -222,7 +222,7 @@ class _Caller:
         return result
 
     def _chosen(self, session: Any) -> str:
-        declared = {each.name: each.type for each in session.get_outputs()}
+        declared: dict[str, str] = {each.name: each.type for each in session.get_outputs()}
         if self._output is not None:
             if self._output not in declared:
                 raise ValueError(f"it has no output '{self._output}', only {', '.join(declared)}")

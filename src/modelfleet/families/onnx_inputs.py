@@ -24,6 +24,9 @@ TYPES = {
 }
 """Types of inputs that take numbers, and codes of categories."""
 
+LARGEST_WHOLE = {"tensor(int64)": 2.0**62, "tensor(int32)": 2.0**30}
+"""Numbers beyond it are taken as this large by an input of whole numbers."""
+
 LARGEST = 1e38
 """Numbers beyond it are taken as this large, so that float32 holds them."""
 
@@ -93,6 +96,7 @@ class Inputs:
         numbers = np.clip(rows.numbers, -LARGEST, LARGEST)
         values = np.concatenate([rows.codes, numbers], axis=1)[:, places]
         kind = TYPES[declared.type]
-        if np.issubdtype(kind, np.integer):
-            values = np.clip(np.nan_to_num(values, nan=0.0), np.iinfo(kind).min // 2, np.iinfo(kind).max // 2)
+        if declared.type in LARGEST_WHOLE:  # which has no NaN
+            largest = LARGEST_WHOLE[declared.type]
+            values = np.clip(np.nan_to_num(values, nan=0.0), -largest, largest)
         return np.ascontiguousarray(values, dtype=kind)

@@ -21,7 +21,7 @@ LEAF = -1
 
 def tree_graph(graph: Graph, family: Family, schema: Schema, model: pa.Table) -> str:
     """Add a tree, whose leaves hold a value per class, or one number; return its value's name."""
-    feature, _ = ragged(model, "feature", pa.int16(), "tree")
+    feature = ragged(model, "feature", pa.int16(), "tree")[0].astype(np.int64)
     nodes, inner = len(feature), feature != LEAF
     threshold = _spread(model, "threshold", pa.float64(), inner)
     missing_left = _spread(model, "missing_left", pa.bool_(), inner)

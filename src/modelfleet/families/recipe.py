@@ -207,7 +207,8 @@ class Learnt:
             values = np.where(np.isnan(values), self.fill[model], values)
         if self.recipe.numbers == "none":
             return values
-        return np.clip((values - self.offset[model]) / self.scale[model], -FARTHEST, FARTHEST)
+        scaled: NDArray[np.float64] = (values - self.offset[model]) / self.scale[model]
+        return np.clip(scaled, -FARTHEST, FARTHEST, out=scaled)
 
 
 def _blocks(cells: NDArray[np.int64]) -> Iterator[tuple[int, int]]:

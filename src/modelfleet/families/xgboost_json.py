@@ -71,10 +71,10 @@ class XgboostDocument:
         for place, tree in enumerate(trees):
             if not isinstance(tree, dict) or {key: type(value) for key, value in tree.items()} != self._tree:
                 raise ValueError(f"the parts of tree {place} are not those of a tree")
-            size = len(tree["left_children"])
-            if tree["tree_param"] != self._tree_param | {"num_nodes": str(size)} or tree["id"] != place or size == 0:
-                raise ValueError(f"tree {place} says {str(tree['tree_param'])[:120]} and holds {size} nodes")
-            sizes.append(size)
+            held = len(tree["left_children"])
+            if tree["tree_param"] != self._tree_param | {"num_nodes": str(held)} or tree["id"] != place or held == 0:
+                raise ValueError(f"tree {place} says {str(tree['tree_param'])[:120]} and holds {held} nodes")
+            sizes.append(held)
         nodes = np.array(sizes, dtype=np.int64)
         for key in NODE_FLOATS:
             if not np.isfinite(_joined(trees, key, nodes, {int, float})).all():
