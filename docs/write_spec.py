@@ -16,12 +16,17 @@ from pydantic_core import PydanticUndefined
 from modelfleet import spec
 from modelfleet.families.linear import LinearParameters
 from modelfleet.families.logistic import LogisticParameters
+from modelfleet.families.onnx import OnnxParameters
 from modelfleet.families.sklearn import SklearnParameters
 from modelfleet.families.torch import TorchParameters
 from modelfleet.families.tree import TreeParameters
+from modelfleet.families.xgboost import XgboostParameters
 
 PAGE = Path(__file__).with_name("spec.md")
-PARAMETERS = (TreeParameters, LogisticParameters, LinearParameters, SklearnParameters, TorchParameters)
+PARAMETERS = (
+    TreeParameters, LogisticParameters, LinearParameters, SklearnParameters, TorchParameters, XgboostParameters,
+    OnnxParameters,
+)  # fmt: skip
 SECTIONS: dict[str, type[BaseModel]] = {
     **{name: value for name, value in vars(spec).items() if inspect.isclass(value) and issubclass(value, BaseModel)},
     **{section.__name__: section for section in PARAMETERS},

@@ -39,7 +39,7 @@ FOREST = {"estimator": "sklearn.ensemble.RandomForestClassifier", "arguments": {
         ("binary", {**FOREST, "arguments": {"n_estimator": 3}}, "did you mean 'n_estimators'"),
         ("binary", {**FOREST, "arguments": {"n_estimators": "three"}}, "n_estimators"),
         ("binary", {**FOREST, "parameters": {"n_estimators": 3}}, "has no 'parameters'"),
-        ("binary", {**FOREST, "numbers": "standart"}, "numbers: is 'standart'"),
+        ("binary", {**FOREST, "numbers": "robust"}, "numbers: is 'robust'"),
     ],
 )
 def test_wrong_parameters(make_schema, task, parameters, message):

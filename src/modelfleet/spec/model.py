@@ -87,8 +87,8 @@ class ModelSpec(Section):
     """What is trained for each entity.
 
     Attributes:
-        family: Name of a family: ``tree``, ``logistic``, ``linear``, ``sklearn``, ``torch``, or one an installed
-            package adds. Absent means ``tree``.
+        family: Name of a family: ``tree``, ``logistic``, ``linear``, ``sklearn``, ``torch``, ``xgboost``, ``onnx``, or
+            one an installed package adds. Absent means ``tree``.
         parameters: The family's own parameters; it says which it knows.
         candidates: Several recipes instead of ``family`` and ``parameters``: each entity gets the one that does best
             on its validation rows, or none of its own where the pooled model does ([candidates.md](candidates.md)).
