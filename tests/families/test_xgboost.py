@@ -56,6 +56,22 @@ def test_draws_by_the_seed(make_schema, make_shard):
     assert not first.equals(other)
 
 
+def test_balanced_classes_weigh_the_same(make_schema, make_shard):
+    schema = make_schema("binary")
+    shard = make_shard(schema, [120])
+    shard.target[:] = np.arange(120) % 6 == 0
+    weights = np.random.default_rng(1).random(120) + 0.1
+    by_hand = weights * np.where(shard.target == 1, weights.sum() / weights[::6].sum() / 2, 1.0)
+    by_hand[shard.target == 0] *= weights.sum() / weights[shard.target == 0].sum() / 2
+
+    def models(parameters, weights):
+        weighted = type(shard)(shard.entities, shard.bounds, shard.rows, shard.target, weights)
+        family = make_family("xgboost", schema, parameters)
+        return predict(family, family.fit(weighted).models, shard.rows)
+
+    np.testing.assert_allclose(models({"class_weight": "balanced"}, weights), models({}, by_hand), atol=1e-5)
+
+
 def test_two_of_three_classes_are_two_classes(make_schema, make_shard):
     schema = make_schema("multiclass")
     shard = make_shard(schema, [80])

@@ -10,7 +10,7 @@ import pyarrow as pa
 from modelfleet.errors import BundleError
 from modelfleet.families.base import ENTITY, Fitted
 from modelfleet.families.columns import column, ragged, strings
-from modelfleet.families.design import bounded, row_weights
+from modelfleet.families.design import bounded
 from modelfleet.spec.fleet import Task
 
 if TYPE_CHECKING:
@@ -78,9 +78,9 @@ def fit_each(shard: TrainingShard, schema: Schema, train: Train, library: str, b
             continue
         classes = np.empty(0, dtype=np.int64)
         if schema.task is not Task.REGRESSION:
-            weights = row_weights(target, weights, balanced)
             found, label = np.unique(target, return_inverse=True)
             classes, target = found.astype(np.int64), label.astype(np.float64)
+            weights = _balanced(label, weights) if balanced else weights
         try:
             kept[entity] = (train(columns[part], target, weights, len(classes)), classes)
         except Exception as error:  # the library's own errors share no base
@@ -96,6 +96,13 @@ def fit_each(shard: TrainingShard, schema: Schema, train: Train, library: str, b
         ),
         failures,
     )
+
+
+def _balanced(label: NDArray[np.int64], weights: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    """Return weights by which each class weighs the same in sum, and all together what they did."""
+    weights = np.ones(len(label)) if weights is None else weights
+    total = np.bincount(label, weights=weights)
+    return weights * (weights.sum() / (len(total) * np.where(total > 0, total, 1.0)))[label]
 
 
 def _unfit(target: NDArray[np.float64], schema: Schema) -> str | None:
