@@ -102,7 +102,8 @@ def _balanced(label: NDArray[np.int64], weights: NDArray[np.float64] | None) -> 
     """Return weights by which each class weighs the same in sum, and all together what they did."""
     weights = np.ones(len(label)) if weights is None else weights
     total = np.bincount(label, weights=weights)
-    return weights * (weights.sum() / (len(total) * np.where(total > 0, total, 1.0)))[label]
+    of_class: NDArray[np.float64] = weights.sum() / (len(total) * np.where(total > 0, total, 1.0))
+    return weights * of_class[label]
 
 
 def _unfit(target: NDArray[np.float64], schema: Schema) -> str | None:
