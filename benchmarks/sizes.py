@@ -81,7 +81,7 @@ QUICK = Sizes(
     fit_rows=(100, 300),
     grid_rows=(4_000, 8_000),
     grid_entities=(20, 80),
-    keyed=((4, 400),),
+    keyed=((2, 200), (3, 200), (4, 400)),
     mlflow_sample=2,
 )
 """For trying whether everything runs; too small to say anything about the goals."""

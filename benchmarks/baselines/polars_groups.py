@@ -17,9 +17,7 @@ def load() -> Train:
 
     def train(data: Path, champions: Path, folder: Path) -> int:
         groups = polars.read_parquet(data).group_by(ENTITY)
-        return sum(
-            train_file(plain(rows.to_pandas()), str(entity), champions, folder) for (entity,), rows in groups
-        )
+        return sum(train_file(plain(rows.to_pandas()), str(entity), champions, folder) for (entity,), rows in groups)
 
     return train
 

@@ -92,5 +92,3 @@ def publish_first(home: Path, data: Path, parameters: Mapping[str, Any] | None =
 def without(library: str) -> None:
     """Make a library as good as not installed, in this process."""
     sys.modules[library] = None  # type: ignore[assignment]
-
-

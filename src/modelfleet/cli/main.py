@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 import modelfleet
+from modelfleet.cli.bench import bench
 from modelfleet.cli.doctor import doctor
 from modelfleet.cli.history import history
 from modelfleet.cli.init import init
@@ -25,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 
-for command in (init, run, serve, score, status, history, rollback, doctor):
+for command in (init, run, serve, score, status, history, rollback, doctor, bench):
     app.command()(reports_errors(command))
 
 
