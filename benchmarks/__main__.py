@@ -58,7 +58,10 @@ def run(chosen: argparse.Namespace) -> Path:
             scratch=scratch,
             say=lambda line: print(f"{time.time() - began:6.0f} s  {line}", file=sys.stderr, flush=True),  # noqa: T201
         )
-        results = list(measure(chosen.suite, bench))
+        results = []
+        for result in measure(chosen.suite, bench):  # told one by one: a run takes long, and may be stopped
+            bench.say(result.line())
+            results.append(result)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     report = {

@@ -103,7 +103,7 @@ class Bench:
             for side in sides:
                 if side.name not in found or (side.most_rounds is not None and number >= side.most_rounds):
                     continue
-                self.say(f"{side.name}, round {number + 1} of {side.most_rounds or self.repeats}")
+                self.say(f"{side.name}, round {number + 1} of {min(side.most_rounds or self.repeats, self.repeats)}")
                 try:
                     found[side.name].append(run_side(side))
                 except MissingExtraError as error:

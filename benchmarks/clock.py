@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from modelfleet.errors import SpecError
+
 Config = dict[str, Any]
 Work = Callable[[], dict[str, Any] | None]
 
@@ -26,7 +28,7 @@ def main(setup: Callable[[Config], Work]) -> None:
     """Run a side: ``python -m benchmarks.<side> '<its configuration as JSON>'``.
 
     Prints ``cpu_seconds``, ``wall_seconds``, ``peak_bytes`` and whatever the work returns; or ``missing``, the name
-    of a library that is not installed.
+    of a library that is not installed; or ``refused``, why modelfleet does not take what it was asked for.
 
     Args:
         setup: Takes the configuration; imports, warms up, and returns the work to be measured.
@@ -38,6 +40,8 @@ def main(setup: Callable[[Config], Work]) -> None:
         found = timed(work)
     except ModuleNotFoundError as error:
         found = {"missing": str(error.name).partition(".")[0]}
+    except SpecError as error:
+        found = {"refused": str(error)}
     sys.stdout.write("\n" + json.dumps(found) + "\n")
     sys.stdout.flush()
 

@@ -58,20 +58,16 @@ def _goals(axis: Axes, results: list[dict[str, Any]]) -> None:
         met.append(figure / one["goal"] if one["sense"] == "at least" else one["goal"] / figure)
     _bars(axis, [one["title"] for one in results], [share - 1 for share in met], 1.0,
           [MET if one["met"] else MISSED for one in results])  # fmt: skip
-    for row, (one, share) in enumerate(zip(results, met, strict=True)):
+    for row, one in enumerate(results):
         figure = one["ours"] if one["ratio"] is None else one["ratio"]
         unit = f" {one['unit']}" if one["ratio"] is None else "x"
-        text = (
-            f" {figure:,.3g}{unit}, goal {one['sense']} {one['goal']:,g} "
-            if figure < 1e5
-            else (f" {figure:,.0f}{unit}, goal {one['sense']} {one['goal']:,.0f} ")
-        )
-        axis.annotate(text, (share, row), va="center", ha="left" if share >= 1 else "right", fontsize=8, color=INK)
+        text = f"{_short(figure)}{unit}, goal {one['sense']} {_short(one['goal'])}"
+        axis.annotate(text, (1.02, row), xycoords=("axes fraction", "data"), va="center", fontsize=8, color=INK)
     axis.axvline(1.0, color=INK, linewidth=1)
     low, high = min([*met, 1.0]), max([*met, 1.0])
-    axis.set(xscale="log", title="Goals: right of the line is met", xlim=(low / 30, high * 30))
+    axis.set(xscale="log", title="Goals: right of the line is met", xlim=(low / 1.3, high * 1.3))
     axis.xaxis.set_visible(False)
-    axis.spines["bottom"].set_visible(False)
+    axis.spines[["bottom", "left"]].set_visible(False)
 
 
 def _costs(axis: Axes, results: list[dict[str, Any]]) -> None:
@@ -81,12 +77,15 @@ def _costs(axis: Axes, results: list[dict[str, Any]]) -> None:
     _bars(axis, names, seconds, 0.0, [OURS, *[OTHERS] * len(results)])
     for row, value in enumerate(seconds):
         axis.annotate(f" {value:,.3g}", (value, row), va="center", fontsize=8, color=INK)
-    axis.set(xscale="log", title=f"Gated step, {results[0]['size']}: CPU seconds")
-    axis.set_xlim(min(seconds) / 3, max(seconds) * 2)
+    axis.set(title=f"Gated step, {results[0]['size']}: CPU seconds", xlim=(0, max(seconds) * 1.15))
+    axis.xaxis.set_visible(False)
+    axis.spines["bottom"].set_visible(False)
 
 
 def _grid(axis: Axes, results: list[dict[str, Any]]) -> None:
     """One line per number of entities, over rows."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
     lines: dict[str, list[tuple[float, float]]] = {}
     for one in results:
         rows, entities = one["size"].split(", ")
@@ -96,9 +95,13 @@ def _grid(axis: Axes, results: list[dict[str, Any]]) -> None:
         color = shades[number % len(shades)]
         axis.plot(*zip(*points, strict=True), marker="o", color=color)
         axis.annotate(f"  {entities}", points[-1], va="center", fontsize=8, color=color)
-    most = max(rows for points in lines.values() for rows, _ in points)
+    rows = sorted({rows for points in lines.values() for rows, _ in points})
     axis.set(xscale="log", yscale="log", title="Gated step as the work grows: CPU seconds over rows")
-    axis.set_xlim(right=most * 2.5)
+    axis.set_xlim(right=rows[-1] * 2.5)
+    axis.set_xticks(rows, [f"{each:,.0f}" for each in rows])
+    for ticks in (axis.xaxis, axis.yaxis):
+        ticks.set_minor_formatter(NullFormatter())
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.grid(color="#e6e9ed")
 
 
@@ -109,6 +112,11 @@ def _figures(axis: Axes, results: list[dict[str, Any]]) -> None:
     for row, one in enumerate(known):
         axis.annotate(f" {one['ours']:,.3g}", (one["ours"], row), va="center", fontsize=8, color=INK)
     axis.set(title="Figures")
+
+
+def _short(number: float) -> str:
+    """Return a number with three digits that count, and no powers of ten."""
+    return f"{number:,.0f}" if number >= 1000 else f"{number:.3g}"
 
 
 def _bars(axis: Axes, names: list[str], widths: list[float], left: float, colors: list[str]) -> None:

@@ -47,6 +47,15 @@ class Result:
     size: str = ""
     note: str = ""
 
+    def line(self) -> str:
+        """Return it in one line, for a log."""
+        if self.ours is None:
+            return f"{self.title}: not measured: {self.note}"
+        figures = f"{self.title}: {self.ours:.4g} {self.unit}"
+        if self.ratio is not None:
+            return f"{figures}, {self.baseline_name} {self.baseline:.4g}, ratio {self.ratio:.4g}"
+        return figures if self.baseline_name is None or not self.note else f"{figures}; {self.note}"
+
     def document(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""
         return asdict(self)
@@ -60,6 +69,7 @@ def make_result(
     against: str | None = None,
     size: str = "",
     note: str = "",
+    title: str | None = None,
 ) -> Result:
     """Form a result from what the rounds measured.
 
@@ -70,6 +80,7 @@ def make_result(
         against: Name of the baseline; None means the goal's own.
         size: What was worked on.
         note: What a reader must know.
+        title: What the table calls it; None means the goal's title.
 
     Raises:
         KeyError: ``goals.toml`` has no such work.
@@ -94,7 +105,7 @@ def make_result(
         goal=bound,
         met=met,
         unit=goal.unit,
-        title=goal.title,
+        title=title or goal.title,
         sense=None if bound is None else "at most" if goal.at_least is None else "at least",
         spread=(min(figures), max(figures)) if figures else None,
         rounds=len(figures),

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelfleet.errors import MissingExtraError, ModelfleetError
+from modelfleet.errors import MissingExtraError, ModelfleetError, SpecError
 
 LAST_LINES = 15
 LIMIT_SECONDS = 1800
@@ -76,6 +76,7 @@ def run_side(side: Side) -> Measured:
 
     Raises:
         MissingExtraError: A library it needs is not installed.
+        SpecError: This version of modelfleet does not know what the side asks for.
         ModelfleetError: It failed, or ran into the time limit; the message has its last lines.
     """
     environment = {name: text for name, text in os.environ.items() if name not in NOT_INHERITED}
@@ -94,5 +95,7 @@ def run_side(side: Side) -> Measured:
     found = json.loads(lines[-1])
     if "missing" in found:
         raise MissingExtraError(found["missing"], "bench")
+    if "refused" in found:
+        raise SpecError(found["refused"])
     figures = {name: found.pop(name) for name in ("cpu_seconds", "wall_seconds", "peak_bytes")}
     return Measured(**figures, extra=found)

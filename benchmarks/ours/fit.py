@@ -54,7 +54,8 @@ def setup(config: Config) -> Work:
     from modelfleet.families.catalog import make_family
 
     def fit(path: str) -> Work:
-        table = pq.read_table(Path(path)).sort_by(ENTITY)
+        table = pq.read_table(Path(path))
+        table = table.take(pc.sort_indices(table[ENTITY].cast(pa.string())))
         schema = schema_of(table)
         family = make_family(config["family"], schema, config["parameters"], 0)
         keys = table[ENTITY].cast(pa.string()).to_numpy(zero_copy_only=False)

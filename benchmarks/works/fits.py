@@ -12,7 +12,7 @@ from benchmarks.data import first_entities
 from benchmarks.result import Result, make_result
 from benchmarks.side import Measured, Side
 from benchmarks.sizes import Size
-from modelfleet.errors import ModelfleetError
+from modelfleet.errors import SpecError
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,8 @@ def _measure(bench: Bench, fit: Fit) -> Result:
     theirs = Side(f"{fit.work}, baseline", fit.module, common | dict(fit.told))
     try:
         found = bench.rounds([ours, theirs])
-    except ModelfleetError as error:  # a family that this version does not have
-        return make_result(fit.work, None, size=str(size), note=str(error).splitlines()[-1])
+    except SpecError as error:  # a family that this version does not have
+        return make_result(fit.work, None, size=str(size), note=str(error))
     missing = "; ".join(bench.missing[side.name] for side in (ours, theirs) if side.name in bench.missing)
     mine, others = found.get(ours.name, []), found.get(theirs.name, [])
     failed = entities - int(mine[0].extra["models"]) if mine else 0

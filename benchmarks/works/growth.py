@@ -45,4 +45,5 @@ def _grid(bench: Bench) -> Iterator[Result]:
             size = Size(rows, entities)
             data = bench.census(size)
             side = our_side(bench, f"grid: {size}", data, bench.champion(data, CHAMPION))
-            yield make_result("grid", [bench.once(side).cpu_seconds], size=str(size), note="one round")
+            seconds = bench.once(side).cpu_seconds
+            yield make_result("grid", [seconds], size=str(size), note="one round", title=f"gated step, {size}")
