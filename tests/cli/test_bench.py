@@ -15,8 +15,8 @@ PROMISED = {"work", "ours", "baseline", "baseline_name", "ratio", "goal", "met",
 
 
 def test_a_comparison_with_its_ratio_and_goal(modelfleet: Command, tmp_path: Path) -> None:
-    asked = "bench train --quick --repeats 1 --only gated_step --only memory --json --against".split()
-    ended = modelfleet(*asked, "naive Beam")
+    works = ("--only", "gated_step", "--only", "memory")
+    ended = modelfleet("bench", "train", "--quick", *works, "--against", "naive Beam", "--repeats", "1", "--json")
     assert ended.code == 0, ended.err
     gated, memory = ended.json
     assert set(gated) >= PROMISED
