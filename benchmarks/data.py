@@ -19,9 +19,8 @@ NUMBERS = ("age", "education_num", "capital_gain", "capital_loss", "hours_per_we
 CATEGORIES = ("workclass", "marital_status", "occupation", "relationship", "race", "sex", "native_country")
 """The features of fleets/income.yaml: ``fnlwgt`` is not among them; the baselines split by it, as by a row id."""
 
-SLICES: tuple[str, ...] = ()
-"""Columns by whose values every side evaluates candidate and champion once more; none, because the spec of a fleet
-cannot ask for slices yet, and a baseline that did more work than modelfleet would be no baseline."""
+SLICES = ("race", "sex")
+"""Columns by whose values every side evaluates candidate and champion once more."""
 
 ROW_GROUP = 131_072
 

@@ -1,69 +1,72 @@
-"""Prepare and train called directly, without Beam: what Beam's overhead is measured against."""
+"""The steps prepare, train and score called directly, without Beam: what Beam's overhead is measured against."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import time
-from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
-from modelfleet.data.arrow_stream import from_bytes
-from modelfleet.data.chunk import by_shard, type_chunk
-from modelfleet.data.facts import Facts, merge_facts
-from modelfleet.data.plan import make_plan
-from modelfleet.data.prepared import SHARDS, clear_results, write_results
-from modelfleet.data.reading import pieces_of, read_piece
-from modelfleet.data.resolve import resolve_schema
-from modelfleet.data.shard import assemble_shard, champion_thresholds, write_shard
+from benchmarks.ours.fleet import FLEET
 from modelfleet.run import Run
-from modelfleet.training.finish import finish
-from modelfleet.training.job import TrainingJob
-from modelfleet.training.pooled import PooledFit, fit_pooled, sample_shard
-from modelfleet.training.shard import train_shard
+
+
+def threads(run: Run) -> int:
+    """Return how many threads a step has."""
+    return run.spec.resources.threads or os.cpu_count() or 1
 
 
 def prepare_directly(run: Run) -> None:
-    """Do what ``beam_jobs.prepare`` does, piece by piece in this thread."""
+    """Do what ``beam_jobs.prepare`` does."""
+    from modelfleet.data.plan import make_plan
+    from modelfleet.data.prepared import clear_results
+    from modelfleet.data.reading import pieces_of
+
     champion = run.champion()
     index = None if champion is None else str(champion.path / champion.manifest.index.path)
     plan = make_plan(run.spec, entities=run.entities, champion_index=index)
     clear_results(run.folder)
-    counted: list[Facts] = []
-    parts: dict[int, list[bytes]] = defaultdict(list)
-    for file in plan.files:
-        for piece in pieces_of(file):
-            for chunk in read_piece(piece, run.spec.data):
-                rows, facts = type_chunk(plan, chunk)
-                counted.append(facts)
-                for shard, part in by_shard(rows, run.spec.resources.shards):
-                    parts[shard].append(part)
-    merged = merge_facts(counted)
-    schema, capped = resolve_schema(plan, merged)
-    thresholds = champion_thresholds(plan.champion_index, plan.split_fingerprint)
-    profiles = []
-    for shard, encoded in parts.items():
-        prepared, profile = assemble_shard(
-            (from_bytes(part) for part in encoded),
-            shard=shard,
-            schema=schema,
-            split=run.spec.split,
-            thresholds=thresholds,
-        )
-        write_shard(run.folder / SHARDS, shard, prepared)
-        profiles.append(profile)
-    write_results(run.folder, plan=plan, schema=schema, capped=capped, facts=merged, profiles=profiles)
+    if importlib.util.find_spec("modelfleet.data.whole") is None:
+        from benchmarks.ours.piecewise import prepare_pieces
+
+        prepare_pieces(run, plan)
+    else:
+        from modelfleet.data.whole import prepare_here
+
+        pieces = [piece for file in plan.files for piece in pieces_of(file)]
+        prepare_here(plan, pieces, run.folder, threads(run))
 
 
 def train_directly(run: Run) -> None:
-    """Do what ``beam_jobs.train`` does, in a pool of as many threads."""
-    began = time.time()
-    job = TrainingJob.load(run.folder).ready()
-    job.check_entities()
-    shards = sorted(job.shards)
-    with ThreadPoolExecutor(run.spec.resources.threads or os.cpu_count() or 1) as pool:
-        pooled = None
-        if job.trains_pooled:
-            pooled = fit_pooled(job, list(pool.map(lambda shard: sample_shard(job, shard), shards)))
-        model = pooled.model if isinstance(pooled, PooledFit) else None
-        results = list(pool.map(lambda shard: train_shard(job, shard, model), shards))
-    finish(job, results, pooled, began)
+    """Do what ``beam_jobs.train`` does: on one machine its pipeline has one transform, which does everything."""
+    from beam_jobs.transforms.whole_fleet import TrainFleet
+
+    TrainFleet(str(run.folder), threads(run), time.time()).process(b"")
+
+
+def score_directly(root: Path, data: Path, output: Path) -> None:
+    """Do what ``beam_jobs.score`` does.
+
+    Args:
+        root: The fleet's folder.
+        data: What to score.
+        output: Where predictions go.
+    """
+    from modelfleet.data.reading import pieces_of
+    from modelfleet.releases.ledger import Ledger
+    from modelfleet.serving import score_piece
+    from modelfleet.serving.loading import load_release
+    from modelfleet.spec.fleet import FleetSpec
+
+    spec = FleetSpec.model_validate_json((root / "spec.json").read_bytes())
+    release = Ledger(root / "releases").latest()
+    assert release is not None
+    fleet = load_release(release, fleet=FLEET)
+    told, files = score_piece.files_to_score(spec, str(data), fleet.schemas.values())
+    pieces = [piece for file in files for piece in pieces_of(file)]
+    if hasattr(score_piece, "score_here"):
+        score_piece.score_here(fleet, pieces, told, output, os.cpu_count() or 1)
+    else:
+        from benchmarks.ours.piecewise import score_pieces
+
+        score_pieces(fleet, pieces, told, output)

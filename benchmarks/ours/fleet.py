@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.data import CATEGORIES, ENTITY, NUMBERS, TARGET
+from benchmarks.data import CATEGORIES, ENTITY, NUMBERS, SLICES, TARGET
 from modelfleet.home import Home
 from modelfleet.releases.ledger import Ledger
 from modelfleet.releases.manifest import BundleRef
@@ -39,14 +39,21 @@ def census_spec(data: Path, parameters: Mapping[str, Any] | None = None) -> Flee
         ENTITY: {"type": "category", "role": "entity"},
         TARGET: {"type": "category", "role": "target"},
     }
-    document = {
+    document: dict[str, Any] = {
         "fleet": FLEET,
         "entity": ENTITY,
         "task": "binary",
         "data": {"source": str(data), "target": TARGET, "columns": columns},
         "model": {"family": "tree", "parameters": dict(parameters or {})},
     }
+    if slices():
+        document["evaluation"] = {"slices": list(slices())}
     return parse_spec(document, origin="benchmark")
+
+
+def slices() -> tuple[str, ...]:
+    """Return the columns to slice by; none where a spec cannot ask for slices, so that no baseline does more work."""
+    return SLICES if "evaluation" in FleetSpec.model_fields else ()
 
 
 def begin(home: Path, data: Path, parameters: Mapping[str, Any] | None = None, *, force: bool = False) -> Run:

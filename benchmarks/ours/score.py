@@ -24,27 +24,10 @@ def score(home: Path, data: Path, *, beam: bool) -> dict[str, int]:
             if code:
                 raise SystemExit(f"beam_jobs.score ended with {code}")
         else:
+            from benchmarks.ours.direct import score_directly
+
             score_directly(root, data, output)
         return {"units": pq.read_metadata(output).num_rows}
-
-
-def score_directly(root: Path, data: Path, output: Path) -> None:
-    """Do what ``beam_jobs.score`` does, piece by piece in this thread."""
-    from modelfleet.data.reading import pieces_of
-    from modelfleet.releases.ledger import Ledger
-    from modelfleet.serving.loading import load_release
-    from modelfleet.serving.score_piece import files_to_score, join_parts, score_piece
-    from modelfleet.spec.fleet import FleetSpec
-
-    spec = FleetSpec.model_validate_json((root / "spec.json").read_bytes())
-    release = Ledger(root / "releases").latest()
-    assert release is not None
-    fleet = load_release(release, fleet=spec.fleet)
-    told, files = files_to_score(spec, str(data), fleet.schemas.values())
-    parts = output.with_name("parts")
-    parts.mkdir()
-    pieces = [piece for file in files for piece in pieces_of(file)]
-    join_parts([score_piece(fleet, piece, told, parts, number) for number, piece in enumerate(pieces)], output)
 
 
 def setup(config: Config) -> Work:

@@ -13,17 +13,17 @@ from benchmarks.result import Result, make_result
 from benchmarks.side import Measured, Side
 from benchmarks.sizes import Size
 
-WORKS = (
+SMALL = (
     "gated_step",
     "gated_step_without_numba",
+    "steps",
     "zipf",
     "wall",
     "memory",
     "beam_over_direct",
-    "gated_step_large",
-    "gated_step_large_without_numba",
-    "adult",
 )
+WORKS = (*SMALL, "gated_step_large", "gated_step_large_without_numba", "adult")
+STEPS = ("prepare", "train", "gate")
 OURS, PLAIN, DIRECT, ZIPF = "modelfleet", "modelfleet without numba", "called directly", "Zipf sizes"
 ADULT = Path(__file__).parents[2] / "examples" / "adult" / "adult.data"
 ADULT_ENTITIES = 16
@@ -54,7 +54,7 @@ def our_side(bench: Bench, name: str, data: Path, home: Path, *, beam: bool = Tr
 
 def measure(bench: Bench) -> Iterator[Result]:
     """Measure what is wanted of these works."""
-    if bench.wants("gated_step", "gated_step_without_numba", "zipf", "wall", "memory", "beam_over_direct"):
+    if bench.wants(*SMALL):
         yield from _small(bench)
     if bench.wants("gated_step_large", "gated_step_large_without_numba"):
         yield from _large(bench)
@@ -85,6 +85,9 @@ def _small(bench: Bench) -> Iterator[Result]:
         yield from against_baselines(
             bench, "gated_step_without_numba", size, bench.sizes.sample, found[PLAIN], found, 1
         )
+    for step in STEPS if bench.wants("steps") else ():
+        seconds = [one.extra["steps"][step] for one in ours]
+        yield make_result("steps", seconds, size=str(size), title=f"gated step: {step}")
     if bench.wants("zipf"):
         yield make_result("zipf", cpu(found[ZIPF]), cpu(ours), size=str(size))
     if bench.wants("wall"):
