@@ -70,7 +70,7 @@ class Bench:
 
         Args:
             data: What they are trained on.
-            parameters: Of the trees.
+            parameters: Of the trees; None means those of the candidates.
         """
         home = self.folder("home")
         self.once(Side("a first champion", "benchmarks.ours.champion", _told(home, data, parameters)))

@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmarks.bench import Bench
 from benchmarks.data import first_entities
+from benchmarks.ours.fleet import CANDIDATE
 from benchmarks.result import Result, make_result
 from benchmarks.side import Measured, Side
 from benchmarks.sizes import Size
@@ -58,8 +59,8 @@ MLP = {"hidden": 32, "steps": 50, "learning_rate": 0.01}
 OUR_MLP = {"hidden": [32], "epochs": 50, "learning_rate": 0.01, "device": "cpu"}
 
 FITS = (
-    _pipeline("fit_tree_100", "tree", {}, "tree.DecisionTreeClassifier", random_state=0),
-    _pipeline("fit_tree_1000", "tree", {}, "tree.DecisionTreeClassifier", large=True, random_state=0),
+    _pipeline("fit_tree_100", "tree", CANDIDATE, "tree.DecisionTreeClassifier", random_state=0),
+    _pipeline("fit_tree_1000", "tree", CANDIDATE, "tree.DecisionTreeClassifier", large=True, random_state=0),
     _pipeline("fit_logistic_100", "logistic", {}, "linear_model.LogisticRegression"),
     _pipeline("fit_logistic_1000", "logistic", {}, "linear_model.LogisticRegression", large=True),
     _hoisted("fit_sklearn_tree_100", "tree.DecisionTreeClassifier", random_state=0),
