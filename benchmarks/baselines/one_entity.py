@@ -21,8 +21,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder
 from sklearn.tree import DecisionTreeClassifier
 
-from benchmarks.data import CATEGORIES, NUMBERS, TARGET
-from benchmarks.ours.fleet import slices
+from benchmarks.data import CATEGORIES, NUMBERS, SLICES, TARGET
 
 HOLDOUT = 20
 FEATURES = [*NUMBERS, *CATEGORIES]
@@ -93,7 +92,7 @@ def _positive(model: Pipeline, rows: pd.DataFrame) -> np.ndarray[Any, np.dtype[n
 def _evaluate(rows: pd.DataFrame, target: np.ndarray[Any, Any], probability: np.ndarray[Any, Any]) -> dict[str, Any]:
     report: dict[str, Any] = _metrics(target, probability)
     report["brier"] = brier_score_loss(target, probability, labels=[False, True]) if len(target) else None
-    for column in slices():
+    for column in SLICES:
         values = rows[column].astype(str).to_numpy()
         for value in np.unique(values):
             at = values == value

@@ -1,6 +1,6 @@
 """A small network per entity in PyTorch, one after the other; the dense rows are ready before the clock starts.
 
-Configuration: ``data``, ``hidden``, ``steps``, ``learning_rate``; ``warm_data``.
+Configuration: ``data``, ``hidden``, ``steps``, ``learning_rate``, ``weight_decay``; ``warm_data``.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ def setup(config: Config) -> Work:
                     torch.nn.ReLU(),
                     torch.nn.Linear(config["hidden"], 1),
                 )
-                descent = torch.optim.Adam(model.parameters(), lr=config["learning_rate"])
+                descent = torch.optim.AdamW(
+                    model.parameters(), lr=config["learning_rate"], weight_decay=config["weight_decay"]
+                )
                 for _ in range(config["steps"]):
                     descent.zero_grad()
                     loss = torch.nn.functional.binary_cross_entropy_with_logits(model(dense)[:, 0], target)

@@ -54,9 +54,9 @@ def _hoisted(work: str, estimator: str, **parameters: Any) -> Fit:
     return _pipeline(work, "sklearn", ours, estimator, **parameters)
 
 
-MLP = {"hidden": 32, "steps": 50, "learning_rate": 0.01}
+MLP = {"hidden": 32, "steps": 50, "learning_rate": 0.01, "weight_decay": 0.01}
 """Of the loop; ours is told the same."""
-OUR_MLP = {"hidden": [32], "epochs": 50, "learning_rate": 0.01, "device": "cpu"}
+OUR_MLP = {"hidden": [32], "epochs": 50, "learning_rate": 0.01, "weight_decay": 0.01, "device": "cpu"}
 
 FITS = (
     _pipeline("fit_tree_100", "tree", CANDIDATE, "tree.DecisionTreeClassifier", random_state=0),
