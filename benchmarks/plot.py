@@ -76,7 +76,7 @@ def _costs(axis: Axes, results: list[dict[str, Any]]) -> None:
     seconds = [results[0]["ours"], *(one["baseline"] for one in results)]
     _bars(axis, names, seconds, 0.0, [OURS, *[OTHERS] * len(results)])
     for row, value in enumerate(seconds):
-        axis.annotate(f" {value:,.3g}", (value, row), va="center", fontsize=8, color=INK)
+        axis.annotate(f" {_short(value)}", (value, row), va="center", fontsize=8, color=INK)
     axis.set(title=f"Gated step, {results[0]['size']}: CPU seconds", xlim=(0, max(seconds) * 1.15))
     axis.xaxis.set_visible(False)
     axis.spines["bottom"].set_visible(False)
@@ -110,7 +110,7 @@ def _figures(axis: Axes, results: list[dict[str, Any]]) -> None:
     known = [one for one in results if one["ours"] is not None]
     _bars(axis, [f"{one['title']}, {one['unit']}" for one in known], [one["ours"] for one in known], 0.0, [OURS])
     for row, one in enumerate(known):
-        axis.annotate(f" {one['ours']:,.3g}", (one["ours"], row), va="center", fontsize=8, color=INK)
+        axis.annotate(f" {_short(one['ours'])}", (one["ours"], row), va="center", fontsize=8, color=INK)
     axis.set(title="Figures")
 
 

@@ -62,7 +62,8 @@ def table(report: dict[str, Any]) -> str:
         )
         if one["ours"] is None or (one["ratio"] is None and one["baseline_name"]):
             baseline, ratio = f"{one['baseline_name']}: {one['note']}", ""
-        lines.append(f"| {one['title']} | {short(one['ours'])} | {baseline} | {one['unit']} | {ratio} | {goal} |")
+        size = "" if not one["size"] or one["size"] in one["title"] else f" ({one['size']})"
+        lines.append(f"| {one['title']}{size} | {short(one['ours'])} | {baseline} | {one['unit']} | {ratio} | {goal} |")
     machine = report["machine"]
     lines += [
         "",
