@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.plot import plot
+from benchmarks.suites import SUITES
 
 DOCS = Path(__file__).parent
 PAGE = DOCS / "performance.md"
@@ -41,7 +42,8 @@ def together(before: dict[str, Any] | None, report: dict[str, Any]) -> dict[str,
     if before is None:
         return report
     results = {key(one): one for one in (*before["results"], *report["results"])}
-    return report | {"results": list(results.values())}
+    order = [work for block in SUITES[report["suite"]] for work in block.works]
+    return report | {"results": sorted(results.values(), key=lambda one: order.index(one["work"]))}
 
 
 def key(result: dict[str, Any]) -> tuple[str, ...]:
