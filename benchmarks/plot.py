@@ -84,7 +84,7 @@ def _costs(axis: Axes, results: list[dict[str, Any]]) -> None:
 
 def _grid(axis: Axes, results: list[dict[str, Any]]) -> None:
     """One line per number of entities, over rows."""
-    from matplotlib.ticker import FuncFormatter, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     lines: dict[str, list[tuple[float, float]]] = {}
     for one in results:
@@ -93,14 +93,14 @@ def _grid(axis: Axes, results: list[dict[str, Any]]) -> None:
     shades = ("#9cc3e6", "#4d8fcc", "#1d4f86", "#0b2a4a")
     for number, (entities, points) in enumerate(lines.items()):
         color = shades[number % len(shades)]
-        axis.plot(*zip(*points, strict=True), marker="o", color=color)
-        axis.annotate(f"  {entities}", points[-1], va="center", fontsize=8, color=color)
+        axis.plot(*zip(*points, strict=True), marker="o", color=color, label=entities)
     rows = sorted({rows for points in lines.values() for rows, _ in points})
     axis.set(xscale="log", yscale="log", title="Gated step as the work grows: CPU seconds over rows")
-    axis.set_xlim(right=rows[-1] * 2.5)
+    axis.legend(frameon=False, fontsize=8, loc="upper left")
     axis.set_xticks(rows, [f"{each:,.0f}" for each in rows])
     for ticks in (axis.xaxis, axis.yaxis):
         ticks.set_minor_formatter(NullFormatter())
+    axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.grid(color="#e6e9ed")
 
