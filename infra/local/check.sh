@@ -8,4 +8,4 @@ run ruff format --check .
 run ruff check .
 run mypy
 PYTHONPATH=plugins run lint-imports
-run codespell README.md ARCHITECTURE.md CONTRIBUTING.md CHANGELOG.md docs src beam_jobs dags plugins infra examples/demo
+run codespell README.md ARCHITECTURE.md CONTRIBUTING.md CHANGELOG.md docs src beam_jobs dags plugins infra examples/demo benchmarks

@@ -32,7 +32,7 @@ def test_the_rule_holds() -> None:
 @pytest.fixture
 def skeleton(tmp_path: Path) -> Path:
     """The packages of this repository, empty, and its import rules."""
-    for name in ("beam_jobs", "modelfleet_airflow"):
+    for name in ("beam_jobs", "benchmarks", "modelfleet_airflow"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").touch()
     for path in (REPOSITORY / "src" / "modelfleet").glob("*"):
@@ -55,6 +55,8 @@ def test_the_skeleton_breaks_no_rule(skeleton: Path) -> None:
         ("modelfleet.loop", "import beam_jobs"),
         ("modelfleet.loop", "import apache_beam"),
         ("modelfleet.loop", "import airflow"),
+        ("modelfleet.cli", "import benchmarks"),
+        ("beam_jobs", "import benchmarks"),
         ("beam_jobs", "import modelfleet_airflow"),
         ("beam_jobs", "import airflow"),
         ("modelfleet_airflow", "import beam_jobs"),

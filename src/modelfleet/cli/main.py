@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 import modelfleet
+from modelfleet.cli.bench import bench
 from modelfleet.cli.doctor import doctor
 from modelfleet.cli.export import export
 from modelfleet.cli.history import history
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 
-for command in (init, run, serve, score, status, history, rollback, export, doctor):
+for command in (init, run, serve, score, status, history, rollback, export, doctor, bench):
     app.command()(reports_errors(command))
 
 

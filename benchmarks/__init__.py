@@ -1,0 +1,1 @@
+"""What `modelfleet bench` measures: works of modelfleet beside the way people do the same without it."""

@@ -1,0 +1,87 @@
+"""How much each work works on: the sizes the goals are about, and small ones for trying."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Size:
+    """A data set's size.
+
+    Attributes:
+        rows: Its rows.
+        entities: Its entities.
+    """
+
+    rows: int
+    entities: int
+
+    def __str__(self) -> str:
+        return f"{self.rows:,} rows, {self.entities:,} entities"
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """The sizes of all works.
+
+    Attributes:
+        small: Many small entities.
+        large: Fewer large ones.
+        five: Five times ``small``.
+        sample: Entities of ``small`` a slow baseline runs on; scaled to all.
+        sample_large: Likewise of ``large``.
+        warm: Entities of the warm-up, and of the smaller piece by which samples are scaled.
+        fits: Entities of a fit's comparison, for 100 and for 1,000 rows each.
+        fit_rows: Rows per entity of the two.
+        grid_rows: Rows of the grid.
+        grid_entities: Entities of the grid.
+        keyed: Number of keys and of rows for KeyedModelHandler.
+        mlflow_sample: Entities registered one by one.
+    """
+
+    small: Size
+    large: Size
+    five: Size
+    sample: int
+    sample_large: int
+    warm: int
+    fits: tuple[int, int]
+    fit_rows: tuple[int, int]
+    grid_rows: tuple[int, ...]
+    grid_entities: tuple[int, ...]
+    keyed: tuple[tuple[int, int], ...]
+    mlflow_sample: int
+
+
+FULL = Sizes(
+    small=Size(1_000_000, 10_000),
+    large=Size(1_000_000, 1_000),
+    five=Size(5_000_000, 50_000),
+    sample=300,
+    sample_large=100,
+    warm=20,
+    fits=(500, 100),
+    fit_rows=(100, 1_000),
+    grid_rows=(100_000, 300_000, 1_000_000),
+    grid_entities=(100, 1_000, 10_000),
+    keyed=((16, 40_000), (200, 40_000), (1_000, 20_000)),
+    mlflow_sample=6,
+)
+"""What ``goals.toml`` is about."""
+
+QUICK = Sizes(
+    small=Size(8_000, 80),
+    large=Size(8_000, 20),
+    five=Size(40_000, 400),
+    sample=12,
+    sample_large=4,
+    warm=4,
+    fits=(12, 4),
+    fit_rows=(100, 300),
+    grid_rows=(4_000, 8_000),
+    grid_entities=(20, 80),
+    keyed=((2, 200), (3, 200), (4, 400)),
+    mlflow_sample=2,
+)
+"""For trying whether everything runs; too small to say anything about the goals."""
