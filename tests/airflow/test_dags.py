@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -127,7 +127,26 @@ def test_params_have_the_types_of_the_form(dagbag: DagBag) -> None:
     params = dagbag.dags["shops_retrain"].params
     assert params.dump() == {"entities": None, "overrides": None, "reason": None, "engine": "local", "force": False}
     assert params.get_param("engine").schema["enum"] == ["local", "flink", "dataflow"]
-    assert dagbag.dags["shops_rollback"].params.dump() == {"to": None, "reason": ""}
+    assert dagbag.dags["shops_rollback"].params.dump() == {"to": None, "reason": None}
+
+
+def test_a_new_fleet_does_not_make_up_for_a_tick_just_missed(dagbag: DagBag) -> None:
+    from airflow.timetables.base import TimeRestriction
+
+    from modelfleet.spec.fleet import FleetSpec
+    from modelfleet_airflow.dags.assets import retrain_schedule
+
+    missed = datetime.now(UTC) - timedelta(minutes=2)
+    data = {"source": "sales.csv", "target": "amount"}
+    schedule = {"cron": f"{missed.minute} {missed.hour} * * *", "on_new_data": False}
+    spec = FleetSpec(fleet="shops", entity=("shop",), task="regression", data=data, schedule=schedule)
+    said = retrain_schedule(spec)
+    # what the scheduler makes of it
+    clock = CronTriggerTimetable(said.expression, timezone="UTC", run_immediately=said.run_immediately)
+    first = clock.next_dagrun_info(
+        last_automated_data_interval=None, restriction=TimeRestriction(earliest=None, latest=None, catchup=False)
+    )
+    assert first.run_after > datetime.now(UTC) + timedelta(hours=23)
 
 
 def test_a_new_fleet_waits_for_the_first_tick_of_its_clock(airflow_db: None) -> None:

@@ -105,7 +105,8 @@ def test_mlflow_compares_the_runs(page: Page, played: Played) -> None:
     client = mlflow.MlflowClient(tracking_uri=played.platform.mlflow_url)
     experiment = client.get_experiment_by_name("modelfleet/income")
     assert experiment is not None
-    runs = [run.info.run_id for run in client.search_runs([experiment.experiment_id])]
+    logged = client.search_runs([experiment.experiment_id])
+    runs = [run.info.run_id for run in logged if run.data.tags["modelfleet.run_id"].startswith("demo_")]
     chosen = ",".join(f'"{run}"' for run in runs)
     page.goto(f'{played.platform.mlflow_url}/#/compare-runs?runs=[{chosen}]&experiments=["{experiment.experiment_id}"]')
     expect(page.get_by_text("Comparing 3 Runs").first).to_be_visible(timeout=WAIT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, AssetOrTimeSchedule, CronTriggerTimetable
@@ -34,7 +35,12 @@ def retrain_schedule(spec: FleetSpec) -> Any:
     The DAG has no start date, so the clock's first run is the next tick: with one, Airflow would at once make up for
     the last tick before the fleet existed.
     """
-    clock = CronTriggerTimetable(spec.schedule.cron, timezone="UTC") if spec.schedule.cron else None
+    # run_immediately=False would still make up for a tick within the last tenth of the period; no time at all does not
+    clock = (
+        CronTriggerTimetable(spec.schedule.cron, timezone="UTC", run_immediately=timedelta(0))
+        if spec.schedule.cron
+        else None
+    )
     if not spec.schedule.on_new_data:
         return clock
     new_data = new_data_asset(spec.fleet)
