@@ -4,34 +4,49 @@ from __future__ import annotations
 
 import logging
 from functools import cache
+from threading import Lock
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modelfleet.families.kernels.cart import grow
+from modelfleet.families.kernels import counting, summing, walking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
+    Kernel = Callable[..., Any]
+
 logger = logging.getLogger(__name__)
+_compiling = Lock()
 
 
-@cache
-def cart() -> Callable[..., int] | None:
-    """Return ``cart.grow`` compiled, or None where numba is not installed or cannot compile here."""
-    try:
-        from numba import njit
-    except ImportError:
-        return None
-    try:
-        kernel: Callable[..., int] = njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")(grow)
-        _smallest_call(kernel)
-    except Exception as error:  # numba raises its own types, and a read-only cache folder raises RuntimeError
-        logger.warning("numba is installed but cannot compile the tree kernel, scikit-learn grows the trees: %s", error)
-        return None
-    return kernel
+def counting_cart() -> Kernel | None:
+    """Return ``counting.grow`` compiled, or None where numba is not installed or cannot compile here."""
+    with _compiling:
+        return _counting()
+
+
+def summing_cart() -> Kernel | None:
+    """Return ``summing.grow`` compiled, or None as above."""
+    with _compiling:
+        return _summing()
+
+
+def tree_walk() -> Kernel | None:
+    """Return ``walking.walk`` compiled, or None as above."""
+    with _compiling:
+        return _walk()
+
+
+def warm() -> bool:
+    """Compile every kernel, or load it from numba's cache, and return whether there are any.
+
+    Seconds when the cache is empty, so worker images and long-lived processes do it before there is work.
+    """
+    return all(kernel is not None for kernel in (counting_cart(), summing_cart(), tree_walk()))
 
 
 @cache
@@ -40,17 +55,72 @@ def first_draw(seed: int) -> int:
     return int(np.random.RandomState(seed).randint(0, 0x7FFFFFFF))
 
 
-def _smallest_call(kernel: Callable[..., int]) -> None:
-    """Compile for the one set of types in use, so that threads never wait for each other's compilation."""
+def empty_tables(nodes: int, leaves: int, outputs: int) -> tuple[NDArray[Any], ...]:
+    """Return room for so many: feature, threshold, missing_left, value."""
+    return np.empty(nodes, np.int16), np.empty(nodes), np.empty(nodes, np.bool_), np.empty((leaves, outputs))
+
+
+@cache
+def _counting() -> Kernel | None:
+    def smallest_call(grow: Kernel) -> None:
+        grow(*_two_rows(), np.zeros(2, np.int32), 1, 1, 1, *empty_tables(3, 2, 2), np.zeros(2, np.int64))
+
+    return _compile(counting.grow, {}, smallest_call)
+
+
+@cache
+def _summing() -> Kernel | None:
+    def smallest_call(grow: Kernel) -> None:
+        nothing = np.zeros(0), np.zeros(0)
+        grow(*_two_rows(), np.zeros(2, np.int32), *nothing, 1, 1, 1, *empty_tables(3, 2, 2), np.zeros(2, np.int64))
+
+    helpers: dict[str, Kernel] = {
+        "sift": summing.sift,
+        "sort_rows": summing.sort_rows,
+        "sort_level": summing.sort_level,
+    }
+    return _compile(summing.grow, helpers, smallest_call)
+
+
+@cache
+def _walk() -> Kernel | None:
+    def smallest_call(walk: Kernel) -> None:
+        two = np.zeros((2, 1))
+        nodes = np.zeros(1, walking.NODE)
+        nodes["feature"] = -1
+        walk(nodes, np.zeros(1, np.int64), two.astype(np.int32), two, np.zeros(2, np.int32), np.zeros(2, np.int32))
+
+    return _compile(walking.walk, {}, smallest_call)
+
+
+def _two_rows() -> tuple[NDArray[Any], ...]:
+    """Return bounds, offsets, codes and numbers of one entity's two rows."""
+    ends = np.array([0, 2], dtype=np.int64)
     two = np.zeros((2, 1), dtype=np.int32)
-    tables = empty_tables(4)
-    kernel(
-        np.array([0, 2], dtype=np.int64), np.array([0, 2], dtype=np.int64), two, two.astype(np.float32),
-        np.array([0, 1], dtype=np.uint8), 1, 1, 1, *tables, np.zeros(2, dtype=np.int64),
-    )  # fmt: skip
+    return ends, ends, two, two.astype(np.float32)
 
 
-def empty_tables(nodes: int) -> tuple[NDArray[Any], ...]:
-    """Return room for so many nodes: feature, threshold, left, right, missing_left, rows, positives."""
-    types = (np.int16, np.float64, np.int32, np.int32, np.bool_, np.int64, np.int64)
-    return tuple(np.zeros(nodes, dtype=type_) for type_ in types)
+def _compile(function: Kernel, helpers: dict[str, Kernel], call: Callable[[Kernel], None]) -> Kernel | None:
+    """Compile a kernel for the one set of types in use, so that threads never wait for each other's compilation.
+
+    Args:
+        function: The kernel.
+        helpers: The functions it calls, by name, each after those it calls itself. They stand in the kernel's own
+            file, the only one whose changes numba's cache sees.
+        call: Calls the kernel with arguments of those types.
+    """
+    try:
+        from numba import njit
+    except ImportError:
+        return None
+    try:
+        names: dict[str, Any] = dict(function.__globals__)
+        for name, helper in {**helpers, function.__name__: function}.items():
+            plain = FunctionType(helper.__code__, names, name)
+            names[name] = njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")(plain)
+        kernel: Kernel = names[function.__name__]
+        call(kernel)
+    except Exception as error:  # numba raises its own types, and a read-only cache folder raises RuntimeError
+        logger.warning("numba is installed but cannot compile the tree kernels, slower code takes over: %s", error)
+        return None
+    return kernel
