@@ -176,9 +176,26 @@ def test_the_sort_leaves_equal_values_in_scikit_learns_order(values):
 @given(st.lists(st.integers(0, 2), min_size=1, max_size=120), st.integers(0, 2))
 def test_sorting_by_a_level_is_sorting_zeros_and_ones(own, level):
     own = np.array(own, dtype=np.int32)
-    rows = np.arange(len(own), dtype=np.int32)
-    summing.sort_level(own, level, rows, 0, len(own))
-    np.testing.assert_array_equal(rows, sorted_by_theirs((own == level).astype(np.float32))[1])
+    rows, spare = np.arange(len(own), dtype=np.int32), np.zeros(len(own), dtype=np.int32)
+    expected = sorted_by_theirs((own == level).astype(np.float32))[1]
+    summing.sort_level(own, level, rows, 0, len(own), spare)
+    np.testing.assert_array_equal(rows, expected)
+
+
+@given(st.lists(st.booleans(), min_size=16, max_size=120), st.randoms(use_true_random=False))
+def test_sorting_by_a_rare_level_is_sorting_zeros_and_ones(ones, random):
+    ones[0] = ones[-1] = False  # so that the pivot is 0
+    order = list(range(len(ones)))
+    random.shuffle(order)
+    rows = np.array(order, dtype=np.int32)
+    place = np.argsort(rows).astype(np.int32)
+    members = rows[np.flatnonzero(ones)]
+    expected = rows[sorted_by_theirs(np.array(ones, dtype=np.float32))[1]]
+    random.shuffle(order)
+    members = np.array([row for row in order if row in members], dtype=np.int32)
+    summing.sort_rare_level(members, rows, place, 0, len(rows), np.zeros(len(rows), dtype=np.int32))
+    np.testing.assert_array_equal(rows, expected)
+    np.testing.assert_array_equal(rows[place], np.arange(len(rows)))
 
 
 def slowest_to_sort(n):

@@ -65,7 +65,7 @@ def _counting() -> Kernel | None:
     def smallest_call(grow: Kernel) -> None:
         grow(*_two_rows(), np.zeros(2, np.int32), 1, 1, 1, *empty_tables(3, 2, 2), np.zeros(2, np.int64))
 
-    return _compile(counting.grow, {}, smallest_call)
+    return _compile(counting.grow, (), smallest_call)
 
 
 @cache
@@ -74,11 +74,7 @@ def _summing() -> Kernel | None:
         nothing = np.zeros(0), np.zeros(0)
         grow(*_two_rows(), np.zeros(2, np.int32), *nothing, 1, 1, 1, *empty_tables(3, 2, 2), np.zeros(2, np.int64))
 
-    helpers: dict[str, Kernel] = {
-        "sift": summing.sift,
-        "sort_rows": summing.sort_rows,
-        "sort_level": summing.sort_level,
-    }
+    helpers = (summing.sift, summing.sort_rows, summing.sort_level, summing.sort_rare_level)
     return _compile(summing.grow, helpers, smallest_call)
 
 
@@ -90,7 +86,7 @@ def _walk() -> Kernel | None:
         nodes["feature"] = -1
         walk(nodes, np.zeros(1, np.int64), two.astype(np.int32), two, np.zeros(2, np.int32), np.zeros(2, np.int32))
 
-    return _compile(walking.walk, {}, smallest_call)
+    return _compile(walking.walk, (), smallest_call)
 
 
 def _two_rows() -> tuple[NDArray[Any], ...]:
@@ -100,12 +96,12 @@ def _two_rows() -> tuple[NDArray[Any], ...]:
     return ends, ends, two, two.astype(np.float32)
 
 
-def _compile(function: Kernel, helpers: dict[str, Kernel], call: Callable[[Kernel], None]) -> Kernel | None:
+def _compile(function: Kernel, helpers: tuple[Kernel, ...], call: Callable[[Kernel], None]) -> Kernel | None:
     """Compile a kernel for the one set of types in use, so that threads never wait for each other's compilation.
 
     Args:
         function: The kernel.
-        helpers: The functions it calls, by name, each after those it calls itself. They stand in the kernel's own
+        helpers: The functions it calls, each after those it calls itself. They stand in the kernel's own
             file, the only one whose changes numba's cache sees.
         call: Calls the kernel with arguments of those types.
     """
@@ -115,9 +111,9 @@ def _compile(function: Kernel, helpers: dict[str, Kernel], call: Callable[[Kerne
         return None
     try:
         names: dict[str, Any] = dict(function.__globals__)
-        for name, helper in {**helpers, function.__name__: function}.items():
-            plain = FunctionType(helper.__code__, names, name)
-            names[name] = njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")(plain)
+        for each in (*helpers, function):
+            plain = FunctionType(each.__code__, names, each.__name__)
+            names[each.__name__] = njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")(plain)
         kernel: Kernel = names[function.__name__]
         call(kernel)
     except Exception as error:  # numba raises its own types, and a read-only cache folder raises RuntimeError

@@ -110,8 +110,8 @@ def sort_rows(  # noqa: PLR0912, PLR0915  the three sorts that make one
         start, end, patience = later[waiting], later[waiting + 1], later[waiting + 2]
 
 
-def sort_level(  # noqa: PLR0912  a sort for few rows, and two ways to part many
-    own: NDArray[np.int32], level: int, rows: NDArray[np.int32], start: int, end: int
+def sort_level(
+    own: NDArray[np.int32], level: int, rows: NDArray[np.int32], start: int, end: int, spare: NDArray[np.int32]
 ) -> None:
     """Do to the rows what ``sort_rows`` does to them by a one-hot column: those of the level go last.
 
@@ -121,17 +121,20 @@ def sort_level(  # noqa: PLR0912  a sort for few rows, and two ways to part many
         rows: Row numbers, of which ``start`` to ``end`` are sorted.
         start: First position to sort.
         end: Position after the last.
+        spare: Room for as many rows.
     """
     n = end - start
     if n <= SMALLEST_SORT:
-        for i in range(start + 1, end):
+        at, ones = start, 0
+        for i in range(start, end):
             row = rows[i]
-            if own[row] != level:
-                j = i
-                while j > start and own[rows[j - 1]] == level:
-                    rows[j] = rows[j - 1]
-                    j -= 1
-                rows[j] = row
+            one = 1 if own[row] == level else 0
+            rows[at] = row
+            spare[ones] = row
+            ones += one
+            at += 1 - one
+        for i in range(ones):
+            rows[at + i] = spare[i]
         return
     ones = 0
     for at in (start, start + n // 2, end - 1):
@@ -153,6 +156,46 @@ def sort_level(  # noqa: PLR0912  a sort for few rows, and two ways to part many
             if own[row] != level:
                 rows[at], rows[less] = rows[less], row
                 less += 1
+
+
+def sort_rare_level(
+    members: NDArray[np.int32],
+    rows: NDArray[np.int32],
+    place: NDArray[np.int32],
+    start: int,
+    end: int,
+    at: NDArray[np.int32],
+) -> None:
+    """Do what ``sort_level`` does where its pivot is 0, touching only the rows that move.
+
+    Args:
+        members: The rows of the level, in any order.
+        rows: Row numbers, more than the few that are sorted by insertion.
+        place: Position of each row, kept up.
+        start: First position to sort.
+        end: Position after the last.
+        at: Room for as many as there are members.
+    """
+    last = len(members) - 1
+    for i in range(last + 1):
+        position = place[members[i]]
+        j = i
+        while j > 0 and at[j - 1] > position:
+            at[j] = at[j - 1]
+            j -= 1
+        at[j] = position
+    more = end
+    next_one = 0
+    while next_one <= last:
+        here = at[next_one]
+        more -= 1
+        a, b = rows[here], rows[more]
+        rows[here], rows[more] = b, a
+        place[a], place[b] = more, here
+        if at[last] == more:  # what came here is of the level too
+            last -= 1
+        else:
+            next_one += 1
 
 
 def grow(  # noqa: PLR0912, PLR0915  the calls that would part it cost more than the rows they would be about
@@ -217,6 +260,9 @@ def grow(  # noqa: PLR0912, PLR0915  the calls that would part it cost more than
     values = np.empty(most, dtype=np.float32)
     later = np.empty(3 * 64, dtype=np.int64)
     count = np.zeros(width, dtype=np.int64)
+    begin = np.zeros(width, dtype=np.int64)
+    bucket = np.empty((categories, most), dtype=np.int32)  # a node's rows by level
+    position = np.empty(most, dtype=np.int32)
     columns = np.empty(width + measures, dtype=np.int64)
     constants = np.empty(width + measures, dtype=np.int64)
     whole = np.empty(outputs, dtype=np.float64)
@@ -336,6 +382,20 @@ def grow(  # noqa: PLR0912, PLR0915  the calls that would part it cost more than
                         c = own[j, rows[p]]
                         if c >= 0:
                             count[c] += 1
+                if n > SMALLEST_SORT:
+                    for c in range(levels):
+                        begin[c] = 0
+                        if c > 0 and column_category[c] == column_category[c - 1]:
+                            begin[c] = begin[c - 1] + count[c - 1]
+                    for p in range(start, end):
+                        for j in range(categories):
+                            c = own[j, rows[p]]
+                            if c >= 0:
+                                bucket[j, begin[c]] = rows[p]
+                                begin[c] += 1
+                    for c in range(levels):
+                        begin[c] -= count[c]
+                positions_known = False
                 best = -np.inf
                 remaining = total
                 found = 0
@@ -361,8 +421,26 @@ def grow(  # noqa: PLR0912, PLR0915  the calls that would part it cost more than
                     if m < 0:
                         is_constant = count[f] in (0, n)
                         if not is_constant:
-                            sort_level(own[column_category[f]], f, rows, start, end)
+                            j = column_category[f]
+                            ones = count[f]
+                            rare = n > SMALLEST_SORT and 8 * ones <= n and ones * ones <= 4 * n
+                            if rare:  # and the pivot 0
+                                ones = 1 if own[j, rows[start]] == f else 0
+                                ones += 1 if own[j, rows[start + n // 2]] == f else 0
+                                ones += 1 if own[j, rows[end - 1]] == f else 0
+                                rare = ones < 2
+                            if rare:
+                                if not positions_known:
+                                    positions_known = True
+                                    for p in range(start, end):
+                                        position[rows[p]] = p
+                                members = bucket[j, begin[f] : begin[f] + count[f]]
+                                sort_rare_level(members, rows, position, start, end, spare)
+                            else:
+                                positions_known = False
+                                sort_level(own[j], f, rows, start, end, spare)
                     else:
+                        positions_known = False
                         at = start
                         stop = end - 1
                         if has_missing[m]:
