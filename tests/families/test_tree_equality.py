@@ -16,7 +16,7 @@ from sklearn.utils._sorting import _py_simultaneous_sort
 from modelfleet.data.encoded import EncodedRows
 from modelfleet.families.design import Layout
 from modelfleet.families.growing import Grower
-from modelfleet.families.kernels import compiled, summing
+from modelfleet.families.kernels import compiled, introsort, level_rows
 from modelfleet.families.walking import TreePredictor
 from modelfleet.spec.fleet import Task
 
@@ -156,7 +156,7 @@ def test_threads_grow_the_same_trees():
 
 def sorted_by_ours(values):
     values, rows = values.copy(), np.arange(len(values), dtype=np.int32)
-    summing.sort_rows(values, rows, 0, len(values), np.zeros(3 * 64, dtype=np.int64))
+    introsort.sort_rows(values, rows, 0, len(values), np.zeros(3 * 64, dtype=np.int64))
     return values, rows
 
 
@@ -178,7 +178,7 @@ def test_sorting_by_a_level_is_sorting_zeros_and_ones(own, level):
     own = np.array(own, dtype=np.int32)
     rows, spare = np.arange(len(own), dtype=np.int32), np.zeros(len(own), dtype=np.int32)
     expected = sorted_by_theirs((own == level).astype(np.float32))[1]
-    summing.sort_level(own, level, rows, 0, len(own), spare)
+    level_rows.sort_level(own[None, :], 0, level, rows, 0, len(own), spare)
     np.testing.assert_array_equal(rows, expected)
 
 
@@ -192,8 +192,8 @@ def test_sorting_by_a_rare_level_is_sorting_zeros_and_ones(ones, random):
     members = rows[np.flatnonzero(ones)]
     expected = rows[sorted_by_theirs(np.array(ones, dtype=np.float32))[1]]
     random.shuffle(order)
-    members = np.array([row for row in order if row in members], dtype=np.int32)
-    summing.sort_rare_level(members, rows, place, 0, len(rows), np.zeros(len(rows), dtype=np.int32))
+    bucket = np.array([[row for row in order if row in members]], dtype=np.int32)
+    level_rows.sort_rare_level(bucket, 0, 0, len(members), rows, place, len(rows), np.zeros(len(rows), dtype=np.int32))
     np.testing.assert_array_equal(rows, expected)
     np.testing.assert_array_equal(rows[place], np.arange(len(rows)))
 
@@ -225,15 +225,15 @@ def slowest_to_sort(n):
         def __gt__(self, other):
             return self is not other and self.against(other) > 0
 
-    summing.sort_rows([Value(i) for i in range(n)], list(range(n)), 0, n, np.zeros(3 * 64, dtype=np.int64))
+    introsort.sort_rows([Value(i) for i in range(n)], list(range(n)), 0, n, np.zeros(3 * 64, dtype=np.int64))
     return np.array([decided.get(i, n) for i in range(n)], dtype=np.float32)
 
 
 def test_a_quicksort_that_goes_wrong_becomes_the_same_heapsort(monkeypatch):
     values = slowest_to_sort(800) // 2  # pairs of equal ones
     sunk = []
-    sift = summing.sift
-    monkeypatch.setattr(summing, "sift", lambda *arguments: (sunk.append(1), sift(*arguments)))
+    sift = introsort.sift
+    monkeypatch.setattr(introsort, "sift", lambda *arguments: (sunk.append(1), sift(*arguments)))
     ours = sorted_by_ours(values)
     for mine, theirs in zip(ours, sorted_by_theirs(values), strict=True):
         np.testing.assert_array_equal(mine, theirs)

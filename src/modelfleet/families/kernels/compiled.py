@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 import logging
 from functools import cache
 from threading import Lock
@@ -10,7 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modelfleet.families.kernels import counting, summing, walking
+from modelfleet.families.kernels import (
+    counting,
+    entity_columns,
+    introsort,
+    level_rows,
+    row_order,
+    sorted_lists,
+    summing,
+    sums,
+    walking,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +33,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 _compiling = Lock()
+
+COLUMNS: tuple[Kernel, ...] = (entity_columns.own_columns, entity_columns.own_classes, entity_columns.next_draw)
+ROWS: tuple[Kernel, ...] = (
+    introsort.sift, introsort.sort_rows, level_rows.count_levels, level_rows.list_levels, level_rows.sort_level,
+    level_rows.sort_rare_level, row_order.sort_number, row_order.missing_first, row_order.part_rows, sums.move_left,
+    sums.add_squares,
+)  # fmt: skip
 
 
 def counting_cart() -> Kernel | None:
@@ -65,7 +84,7 @@ def _counting() -> Kernel | None:
     def smallest_call(grow: Kernel) -> None:
         grow(*_two_rows(), np.zeros(2, np.int32), 1, 1, 1, *empty_tables(3, 2, 2), np.zeros(2, np.int64))
 
-    return _compile(counting.grow, (), smallest_call)
+    return _compile(counting.grow, (*COLUMNS, sorted_lists.part_list), smallest_call)
 
 
 @cache
@@ -74,8 +93,7 @@ def _summing() -> Kernel | None:
         nothing = np.zeros(0), np.zeros(0)
         grow(*_two_rows(), np.zeros(2, np.int32), *nothing, 1, 1, 1, *empty_tables(3, 2, 2), np.zeros(2, np.int64))
 
-    helpers = (summing.sift, summing.sort_rows, summing.sort_level, summing.sort_rare_level)
-    return _compile(summing.grow, helpers, smallest_call)
+    return _compile(summing.grow, COLUMNS + ROWS, smallest_call)
 
 
 @cache
@@ -96,27 +114,36 @@ def _two_rows() -> tuple[NDArray[Any], ...]:
     return ends, ends, two, two.astype(np.float32)
 
 
-def _compile(function: Kernel, helpers: tuple[Kernel, ...], call: Callable[[Kernel], None]) -> Kernel | None:
+def _compile(function: Kernel, called: tuple[Kernel, ...], call: Callable[[Kernel], None]) -> Kernel | None:
     """Compile a kernel for the one set of types in use, so that threads never wait for each other's compilation.
 
     Args:
-        function: The kernel.
-        helpers: The functions it calls, each after those it calls itself. They stand in the kernel's own
-            file, the only one whose changes numba's cache sees.
+        function: The kernel; takes ``sources`` if anything is called.
+        called: The functions it calls, each after those it calls itself.
         call: Calls the kernel with arguments of those types.
     """
     try:
         from numba import njit
     except ImportError:
         return None
+    options = {"nogil": True, "boundscheck": False, "error_model": "numpy"}
     try:
-        names: dict[str, Any] = dict(function.__globals__)
-        for each in (*helpers, function):
-            plain = FunctionType(each.__code__, names, each.__name__)
-            names[each.__name__] = njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")(plain)
-        kernel: Kernel = names[function.__name__]
+        compiled: dict[str, Any] = {}
+        digest = hashlib.sha256()
+        for each in called:
+            digest.update(inspect.getsource(each).encode())
+            compiled[each.__name__] = njit(**options)(_calling(each, compiled))
+        sources = int.from_bytes(digest.digest()[:6], "big")
+        kernel: Kernel = njit(cache=True, **options)(_calling(function, compiled, *([sources] if called else [])))
         call(kernel)
     except Exception as error:  # numba raises its own types, and a read-only cache folder raises RuntimeError
         logger.warning("numba is installed but cannot compile the tree kernels, slower code takes over: %s", error)
         return None
     return kernel
+
+
+def _calling(function: Kernel, others: dict[str, Any], *defaults: int) -> FunctionType:
+    """Return a function with others in the place of those of the same name, and with other defaults."""
+    plain = FunctionType(function.__code__, {**function.__globals__, **others}, function.__name__, defaults)
+    plain.__module__ = function.__module__
+    return plain

@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from modelfleet.families.kernels.entity_columns import next_draw, own_classes, own_columns
+from modelfleet.families.kernels.sorted_lists import part_list
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def grow(  # noqa: PLR0912, PLR0915  one function, because numba's cache sees no change in functions it calls
+def grow(  # noqa: PLR0912, PLR0915  parting it further would cost more than the rows it is about
     bounds: NDArray[np.int64],
     offsets: NDArray[np.int64],
     codes: NDArray[np.int32],
@@ -30,6 +33,7 @@ def grow(  # noqa: PLR0912, PLR0915  one function, because numba's cache sees no
     missing_left: NDArray[np.bool_],
     value: NDArray[np.float64],
     roots: NDArray[np.int64],
+    sources: int = 0,
 ) -> int:
     """Grow one tree per entity and return the number of leaves written.
 
@@ -47,6 +51,7 @@ def grow(  # noqa: PLR0912, PLR0915  one function, because numba's cache sees no
         missing_left: Out: whether a missing number goes left.
         value: Out, (leaves, classes): share of each class.
         roots: Out: (E + 1,) where each tree starts; a node's left child follows it, then comes its right child's tree.
+        sources: Changes with the text of what is called here, for numba's cache looks at this file only.
     """
     entities = len(bounds) - 1
     categories = codes.shape[1]
@@ -56,7 +61,6 @@ def grow(  # noqa: PLR0912, PLR0915  one function, because numba's cache sees no
     most = 0
     for e in range(entities):
         most = max(most, bounds[e + 1] - bounds[e])
-    seen = np.zeros(width, dtype=np.bool_)
     place = np.empty(width, dtype=np.int32)  # level column -> this entity's column
     column_category = np.empty(width, dtype=np.int32)
     column_code = np.empty(width, dtype=np.int32)
@@ -69,7 +73,7 @@ def grow(  # noqa: PLR0912, PLR0915  one function, because numba's cache sees no
     # row numbers of the tree, one list per number column, each sorted by it; a node is a slice of every list
     lists = max(measures, 1)
     order = np.empty((lists, most), dtype=np.int32)
-    sorted_value = np.empty((measures, most), dtype=np.float32)
+    sorted_value = np.zeros((lists, most), dtype=np.float32)
     sorted_label = np.empty((lists, most), dtype=np.int32)
     parted = np.empty(lists, dtype=np.bool_)
     kept_order = np.empty(most, dtype=np.int32)
@@ -91,28 +95,8 @@ def grow(  # noqa: PLR0912, PLR0915  one function, because numba's cache sees no
         first = bounds[e]
         size = bounds[e + 1] - first
         roots[e] = node
-        for c in range(width):
-            seen[c] = False
-        for k in range(classes):
-            own_class[k] = -1
-        for i in range(size):
-            own_class[label[first + i]] = 0
-            for j in range(categories):
-                if codes[first + i, j] >= 0:
-                    seen[offsets[j] + codes[first + i, j]] = True
-        labels = 0
-        for k in range(classes):
-            if own_class[k] == 0:
-                own_class[k] = labels
-                labels += 1
-        levels = 0
-        for j in range(categories):
-            for c in range(offsets[j], offsets[j + 1]):
-                if seen[c]:
-                    place[c] = levels
-                    column_category[levels] = j
-                    column_code[levels] = c - offsets[j]
-                    levels += 1
+        labels = own_classes(label, first, size, own_class)
+        levels = own_columns(codes, offsets, first, size, place, column_category, column_code)
         for i in range(size):
             for j in range(categories):
                 code = codes[first + i, j]
@@ -137,17 +121,11 @@ def grow(  # noqa: PLR0912, PLR0915  one function, because numba's cache sees no
             on_left[k] = 0
         draw = np.uint32(state)
         # start, end, depth, constant columns known so far
-        stack[0, 0] = 0
-        stack[0, 1] = size
-        stack[0, 2] = 0
-        stack[0, 3] = 0
+        stack[0, 0], stack[0, 1], stack[0, 2], stack[0, 3] = 0, size, 0, 0
         top = 1
         while top > 0:
             top -= 1
-            start = stack[top, 0]
-            end = stack[top, 1]
-            depth = stack[top, 2]
-            known = stack[top, 3]
+            start, end, depth, known = stack[top, 0], stack[top, 1], stack[top, 2], stack[top, 3]
             n = end - start
             for k in range(labels):
                 whole[k] = 0
@@ -185,17 +163,11 @@ def grow(  # noqa: PLR0912, PLR0915  one function, because numba's cache sees no
                 found = 0
                 drawn = 0
                 while remaining > constant:
-                    if draw == 0:
-                        draw = np.uint32(1)
-                    draw ^= np.uint32(draw << np.uint32(13))
-                    draw ^= np.uint32(draw >> np.uint32(17))
-                    draw ^= np.uint32(draw << np.uint32(5))
+                    draw = next_draw(draw)
                     number = np.uint32(draw & np.uint32(0x7FFFFFFF))
                     pick = drawn + np.int64(number % np.uint32(remaining - found - drawn))
                     if pick < known:
-                        swap = columns[drawn]
-                        columns[drawn] = columns[pick]
-                        columns[pick] = swap
+                        columns[drawn], columns[pick] = columns[pick], columns[drawn]
                         drawn += 1
                         continue
                     pick += found
@@ -352,36 +324,14 @@ def grow(  # noqa: PLR0912, PLR0915  one function, because numba's cache sees no
             for m in range(lists):
                 if not parted[m]:
                     continue
-                at = start
-                kept = 0
-                for i in range(start, end):
-                    row = order[m, i]
-                    one_label = sorted_label[m, i]
-                    turn = goes_left[row]
-                    order[m, at] = row
-                    sorted_label[m, at] = one_label
-                    kept_order[kept] = row
-                    kept_label[kept] = one_label
-                    if measures > 0:
-                        x = sorted_value[m, i]
-                        sorted_value[m, at] = x
-                        kept_value[kept] = x
-                    at += turn
-                    kept += 1 - turn
-                for i in range(kept):
-                    order[m, at + i] = kept_order[i]
-                    sorted_label[m, at + i] = kept_label[i]
-                    if measures > 0:
-                        sorted_value[m, at + i] = kept_value[i]
-            stack[top, 0] = best_at
-            stack[top, 1] = end
-            stack[top, 2] = depth + 1
-            stack[top, 3] = constant
-            top += 1
-            stack[top, 0] = start
-            stack[top, 1] = best_at
-            stack[top, 2] = depth + 1
-            stack[top, 3] = constant
-            top += 1
+                part_list(
+                    m, order, sorted_value, sorted_label, goes_left, start, end, kept_order, kept_value, kept_label
+                )
+            for side in range(2):  # the left one on top
+                stack[top, 0] = start if side else best_at
+                stack[top, 1] = best_at if side else end
+                stack[top, 2] = depth + 1
+                stack[top, 3] = constant
+                top += 1
     roots[entities] = node
     return leaf

@@ -12,193 +12,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from modelfleet.families.kernels.entity_columns import next_draw, own_classes, own_columns
+from modelfleet.families.kernels.introsort import SMALLEST_SORT
+from modelfleet.families.kernels.level_rows import count_levels, list_levels, sort_level, sort_rare_level
+from modelfleet.families.kernels.row_order import missing_first, part_rows, sort_number
+from modelfleet.families.kernels.sums import add_squares, move_left
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SMALLEST_SORT = 15
-"""Most values that scikit-learn sorts by insertion."""
 
-
-def sift(values: NDArray[np.float32], rows: NDArray[np.int32], base: int, root: int, end: int) -> None:
-    """Let the value at ``root`` of the heap of ``end`` values from ``base`` on sink to its place."""
-    while True:
-        child = root * 2 + 1
-        largest = root
-        if child < end and values[base + largest] < values[base + child]:
-            largest = child
-        if child + 1 < end and values[base + largest] < values[base + child + 1]:
-            largest = child + 1
-        if largest == root:
-            return
-        a, b = base + root, base + largest
-        values[a], values[b] = values[b], values[a]
-        rows[a], rows[b] = rows[b], rows[a]
-        root = largest
-
-
-def sort_rows(  # noqa: PLR0912, PLR0915  the three sorts that make one
-    values: NDArray[np.float32], rows: NDArray[np.int32], start: int, end: int, later: NDArray[np.int64]
-) -> None:
-    """Sort values ascending and rows with them, equal values in the order scikit-learn's sort leaves them in.
-
-    It is an introsort with a three-way partition (``sklearn.utils._sorting``), which is not stable.
-
-    Args:
-        values: Without NaN.
-        rows: As many.
-        start: First position to sort.
-        end: Position after the last.
-        later: (at least 3 * 64,) room for parts still to be sorted.
-    """
-    patience = 0
-    while (end - start) >> (patience + 1):
-        patience += 1
-    patience *= 2  # as many partitions as log2(n) allows, twice
-    waiting = 0
-    while True:
-        n = end - start
-        if n > SMALLEST_SORT and patience > 0:
-            patience -= 1
-            a, b, c = values[start], values[start + n // 2], values[end - 1]
-            if a < b:
-                pivot = b if b < c else (c if a < c else a)
-            elif b < c:
-                pivot = a if a < c else c
-            else:
-                pivot = b
-            at = less = start
-            more = end
-            while at < more:
-                x = values[at]
-                if x < pivot:
-                    values[at], values[less] = values[less], x
-                    rows[at], rows[less] = rows[less], rows[at]
-                    at += 1
-                    less += 1
-                elif x > pivot:
-                    more -= 1
-                    values[at], values[more] = values[more], x
-                    rows[at], rows[more] = rows[more], rows[at]
-                else:
-                    at += 1
-            if less - start > 1:
-                later[waiting], later[waiting + 1], later[waiting + 2] = start, less, patience
-                waiting += 3
-            start = more
-            continue
-        if n > SMALLEST_SORT:
-            for root in range((n - 2) // 2, -1, -1):
-                sift(values, rows, start, root, n)
-            for last in range(n - 1, 0, -1):
-                values[start], values[start + last] = values[start + last], values[start]
-                rows[start], rows[start + last] = rows[start + last], rows[start]
-                sift(values, rows, start, 0, last)
-        else:
-            for i in range(start + 1, end):
-                x = values[i]
-                row = rows[i]
-                j = i
-                while j > start and values[j - 1] > x:
-                    values[j] = values[j - 1]
-                    rows[j] = rows[j - 1]
-                    j -= 1
-                values[j] = x
-                rows[j] = row
-        if waiting == 0:
-            return
-        waiting -= 3
-        start, end, patience = later[waiting], later[waiting + 1], later[waiting + 2]
-
-
-def sort_level(
-    own: NDArray[np.int32], level: int, rows: NDArray[np.int32], start: int, end: int, spare: NDArray[np.int32]
-) -> None:
-    """Do to the rows what ``sort_rows`` does to them by a one-hot column: those of the level go last.
-
-    Args:
-        own: Level of each row.
-        level: Which one.
-        rows: Row numbers, of which ``start`` to ``end`` are sorted.
-        start: First position to sort.
-        end: Position after the last.
-        spare: Room for as many rows.
-    """
-    n = end - start
-    if n <= SMALLEST_SORT:
-        at, ones = start, 0
-        for i in range(start, end):
-            row = rows[i]
-            one = 1 if own[row] == level else 0
-            rows[at] = row
-            spare[ones] = row
-            ones += one
-            at += 1 - one
-        for i in range(ones):
-            rows[at + i] = spare[i]
-        return
-    ones = 0
-    for at in (start, start + n // 2, end - 1):
-        if own[rows[at]] == level:
-            ones += 1
-    if ones < 2:  # the pivot, the median of the three, is 0
-        at, more = start, end
-        while at < more:
-            row = rows[at]
-            if own[row] == level:
-                more -= 1
-                rows[at], rows[more] = rows[more], row
-            else:
-                at += 1
-    else:
-        less = start
-        for at in range(start, end):
-            row = rows[at]
-            if own[row] != level:
-                rows[at], rows[less] = rows[less], row
-                less += 1
-
-
-def sort_rare_level(
-    members: NDArray[np.int32],
-    rows: NDArray[np.int32],
-    place: NDArray[np.int32],
-    start: int,
-    end: int,
-    at: NDArray[np.int32],
-) -> None:
-    """Do what ``sort_level`` does where its pivot is 0, touching only the rows that move.
-
-    Args:
-        members: The rows of the level, in any order.
-        rows: Row numbers, more than the few that are sorted by insertion.
-        place: Position of each row, kept up.
-        start: First position to sort.
-        end: Position after the last.
-        at: Room for as many as there are members.
-    """
-    last = len(members) - 1
-    for i in range(last + 1):
-        position = place[members[i]]
-        j = i
-        while j > 0 and at[j - 1] > position:
-            at[j] = at[j - 1]
-            j -= 1
-        at[j] = position
-    more = end
-    next_one = 0
-    while next_one <= last:
-        here = at[next_one]
-        more -= 1
-        a, b = rows[here], rows[more]
-        rows[here], rows[more] = b, a
-        place[a], place[b] = more, here
-        if at[last] == more:  # what came here is of the level too
-            last -= 1
-        else:
-            next_one += 1
-
-
-def grow(  # noqa: PLR0912, PLR0915  the calls that would part it cost more than the rows they would be about
+def grow(  # noqa: PLR0912, PLR0915  parting it further would cost more than the rows it is about
     bounds: NDArray[np.int64],
     offsets: NDArray[np.int64],
     codes: NDArray[np.int32],
@@ -214,6 +38,7 @@ def grow(  # noqa: PLR0912, PLR0915  the calls that would part it cost more than
     missing_left: NDArray[np.bool_],
     value: NDArray[np.float64],
     roots: NDArray[np.int64],
+    sources: int = 0,
 ) -> int:
     """Grow one tree per entity and return the number of leaves written.
 
@@ -233,6 +58,7 @@ def grow(  # noqa: PLR0912, PLR0915  the calls that would part it cost more than
         missing_left: Out: whether a missing number goes left.
         value: Out, (leaves, outputs): share of each class, or (leaves, 1): the mean.
         roots: Out: (E + 1,) where each tree starts; a node's left child follows it, then comes its right child's tree.
+        sources: Changes with the text of what is called here, for numba's cache looks at this file only.
     """
     entities = len(bounds) - 1
     categories = codes.shape[1]
@@ -244,7 +70,6 @@ def grow(  # noqa: PLR0912, PLR0915  the calls that would part it cost more than
     most = 0
     for e in range(entities):
         most = max(most, bounds[e + 1] - bounds[e])
-    seen = np.zeros(width, dtype=np.bool_)
     place = np.empty(width, dtype=np.int32)  # level column -> this entity's column
     column_category = np.empty(width, dtype=np.int32)
     column_code = np.empty(width, dtype=np.int32)
@@ -255,6 +80,7 @@ def grow(  # noqa: PLR0912, PLR0915  the calls that would part it cost more than
     part = np.empty(most, dtype=np.float64)  # what a row adds to the sum: its weight, or weight times number
     measured = np.empty((measures, most), dtype=np.float32)
     has_missing = np.empty(measures, dtype=np.bool_)
+    goes_left = np.empty(most, dtype=np.bool_)
     rows = np.empty(most, dtype=np.int32)
     spare = np.empty(most, dtype=np.int32)
     values = np.empty(most, dtype=np.float32)
@@ -277,35 +103,14 @@ def grow(  # noqa: PLR0912, PLR0915  the calls that would part it cost more than
         first = bounds[e]
         size = bounds[e + 1] - first
         roots[e] = node
-        for c in range(width):
-            seen[c] = False
-        for i in range(size):
-            for j in range(categories):
-                if codes[first + i, j] >= 0:
-                    seen[offsets[j] + codes[first + i, j]] = True
-        levels = 0
-        for j in range(categories):
-            for c in range(offsets[j], offsets[j + 1]):
-                if seen[c]:
-                    place[c] = levels
-                    column_category[levels] = j
-                    column_code[levels] = c - offsets[j]
-                    levels += 1
+        levels = own_columns(codes, offsets, first, size, place, column_category, column_code)
         for i in range(size):
             for j in range(categories):
                 code = codes[first + i, j]
                 own[j, i] = place[offsets[j] + code] if code >= 0 else -1
         labels = 1
         if not regression:
-            for k in range(outputs):
-                own_class[k] = -1
-            for i in range(size):
-                own_class[label[first + i]] = 0
-            labels = 0
-            for k in range(outputs):
-                if own_class[k] == 0:
-                    own_class[k] = labels
-                    labels += 1
+            labels = own_classes(label, first, size, own_class)
             for i in range(size):
                 names[i] = own_class[label[first + i]]
         sum_of_weights = 0.0
@@ -330,17 +135,11 @@ def grow(  # noqa: PLR0912, PLR0915  the calls that would part it cost more than
             columns[f] = f
         draw = np.uint32(state)
         # start, end, depth, constant columns known so far
-        stack[0, 0] = 0
-        stack[0, 1] = with_weight
-        stack[0, 2] = 0
-        stack[0, 3] = 0
+        stack[0, 0], stack[0, 1], stack[0, 2], stack[0, 3] = 0, with_weight, 0, 0
         top = 1
         while top > 0:
             top -= 1
-            start = stack[top, 0]
-            end = stack[top, 1]
-            depth = stack[top, 2]
-            known = stack[top, 3]
+            start, end, depth, known = stack[top, 0], stack[top, 1], stack[top, 2], stack[top, 3]
             impurity = impurities[top]
             n = end - start
             for k in range(labels):
@@ -375,43 +174,20 @@ def grow(  # noqa: PLR0912, PLR0915  the calls that would part it cost more than
             impurity_right = 0.0
             constant = known
             if not (depth >= max_depth or n < 2 or n < 2 * min_leaf or impurity <= epsilon):
-                for c in range(levels):
-                    count[c] = 0
-                for p in range(start, end):
-                    for j in range(categories):
-                        c = own[j, rows[p]]
-                        if c >= 0:
-                            count[c] += 1
+                count_levels(own, rows, start, end, count[:levels])
                 if n > SMALLEST_SORT:
-                    for c in range(levels):
-                        begin[c] = 0
-                        if c > 0 and column_category[c] == column_category[c - 1]:
-                            begin[c] = begin[c - 1] + count[c - 1]
-                    for p in range(start, end):
-                        for j in range(categories):
-                            c = own[j, rows[p]]
-                            if c >= 0:
-                                bucket[j, begin[c]] = rows[p]
-                                begin[c] += 1
-                    for c in range(levels):
-                        begin[c] -= count[c]
+                    list_levels(own, rows, start, end, column_category, count[:levels], begin, bucket)
                 positions_known = False
                 best = -np.inf
                 remaining = total
                 found = 0
                 drawn = 0
                 while remaining > constant:
-                    if draw == 0:
-                        draw = np.uint32(1)
-                    draw ^= np.uint32(draw << np.uint32(13))
-                    draw ^= np.uint32(draw >> np.uint32(17))
-                    draw ^= np.uint32(draw << np.uint32(5))
+                    draw = next_draw(draw)
                     number = np.uint32(draw & np.uint32(0x7FFFFFFF))
                     pick = drawn + np.int64(number % np.uint32(remaining - found - drawn))
                     if pick < known:
-                        swap = columns[drawn]
-                        columns[drawn] = columns[pick]
-                        columns[pick] = swap
+                        columns[drawn], columns[pick] = columns[pick], columns[drawn]
                         drawn += 1
                         continue
                     pick += found
@@ -434,32 +210,13 @@ def grow(  # noqa: PLR0912, PLR0915  the calls that would part it cost more than
                                     positions_known = True
                                     for p in range(start, end):
                                         position[rows[p]] = p
-                                members = bucket[j, begin[f] : begin[f] + count[f]]
-                                sort_rare_level(members, rows, position, start, end, spare)
+                                sort_rare_level(bucket, j, begin[f], count[f], rows, position, end, spare)
                             else:
                                 positions_known = False
-                                sort_level(own[j], f, rows, start, end, spare)
+                                sort_level(own, j, f, rows, start, end, spare)
                     else:
                         positions_known = False
-                        at = start
-                        stop = end - 1
-                        if has_missing[m]:
-                            while at <= stop:
-                                if np.isnan(measured[m, rows[stop]]):
-                                    missing += 1
-                                    stop -= 1
-                                    continue
-                                row = rows[at]
-                                if np.isnan(measured[m, row]):
-                                    rows[at], rows[stop] = rows[stop], row
-                                    missing += 1
-                                    stop -= 1
-                                values[at] = measured[m, rows[at]]
-                                at += 1
-                        else:
-                            for p in range(start, end):
-                                values[p] = measured[m, rows[p]]
-                        sort_rows(values, rows, start, end - missing, later)
+                        missing = sort_number(measured, m, has_missing[m], rows, values, start, end, later)
                         is_constant = missing == n or (
                             missing == 0 and values[end - 1] <= values[start] + smallest_step
                         )
@@ -476,13 +233,7 @@ def grow(  # noqa: PLR0912, PLR0915  the calls that would part it cost more than
                         # first with missing ones on the right, the last split having nothing else there; then on the
                         # left
                         if search == 1:
-                            for i in range(missing):
-                                spare[i] = rows[end - missing + i]
-                            for p in range(end - 1, start + missing - 1, -1):
-                                rows[p] = rows[p - missing]
-                                values[p] = values[p - missing]
-                            for i in range(missing):
-                                rows[start + i] = spare[i]
+                            missing_first(rows, values, start, end, missing, spare)
                         stop = end if search == 1 else end - missing
                         at = start + missing if search == 1 else start
                         done = start
@@ -502,19 +253,14 @@ def grow(  # noqa: PLR0912, PLR0915  the calls that would part it cost more than
                                     break
                             if at - start < min_leaf or end - at < min_leaf:
                                 continue
-                            if at - done <= end - at:
-                                for p in range(done, at):
-                                    row = rows[p]
-                                    left[names[row]] += part[row]
-                                    weight_left += share[row]
+                            if at - done == 1:  # as most often: the call would cost more than the row
+                                row = rows[done]
+                                left[names[row]] += part[row]
+                                weight_left += share[row]
                             else:
-                                for k in range(labels):
-                                    left[k] = whole[k]
-                                weight_left = weight_here
-                                for p in range(end - 1, at - 1, -1):
-                                    row = rows[p]
-                                    left[names[row]] -= part[row]
-                                    weight_left -= share[row]
+                                weight_left = move_left(
+                                    rows, names, part, share, done, at, end, whole, weight_here, left, weight_left
+                                )
                             done = at
                             weight_right = weight_here - weight_left
                             if weight_left < 0.0 or weight_right < 0.0:
@@ -523,12 +269,7 @@ def grow(  # noqa: PLR0912, PLR0915  the calls that would part it cost more than
                                 right = whole[0] - left[0]
                                 score = left[0] * left[0] / weight_left + right * right / weight_right
                             else:
-                                square_left = 0.0
-                                square_right = 0.0
-                                for k in range(labels):
-                                    square_left += left[k] * left[k]
-                                    right = whole[k] - left[k]
-                                    square_right += right * right
+                                square_left, square_right = add_squares(left, whole, labels)
                                 gini_left = 1.0 - square_left / (weight_left * weight_left)
                                 gini_right = 1.0 - square_right / (weight_right * weight_right)
                                 score = -weight_right * gini_right - weight_left * gini_left
@@ -549,36 +290,17 @@ def grow(  # noqa: PLR0912, PLR0915  the calls that would part it cost more than
                     constants[i] = columns[i]
             if best_column >= 0:
                 m = best_column - levels
-                at = start
-                stop = end
-                while at < stop:
-                    row = rows[at]
+                for p in range(start, end):
+                    row = rows[p]
                     if m < 0:
-                        turn = own[column_category[best_column], row] != best_column
+                        goes_left[row] = own[column_category[best_column], row] != best_column
                     else:
                         x = measured[m, row]
-                        turn = best_missing_left if np.isnan(x) else x <= best_threshold
-                    if turn:
-                        at += 1
-                    else:
-                        stop -= 1
-                        rows[at], rows[stop] = rows[stop], row
+                        goes_left[row] = best_missing_left if np.isnan(x) else x <= best_threshold
+                part_rows(goes_left, rows, start, end)
                 for k in range(labels):
                     left[k] = 0.0
-                weight_left = 0.0
-                if best_at - start <= end - best_at:
-                    for p in range(start, best_at):
-                        row = rows[p]
-                        left[names[row]] += part[row]
-                        weight_left += share[row]
-                else:
-                    for k in range(labels):
-                        left[k] = whole[k]
-                    weight_left = weight_here
-                    for p in range(end - 1, best_at - 1, -1):
-                        row = rows[p]
-                        left[names[row]] -= part[row]
-                        weight_left -= share[row]
+                weight_left = move_left(rows, names, part, share, start, best_at, end, whole, weight_here, left, 0.0)
                 weight_right = weight_here - weight_left
                 if regression:
                     squares_left = 0.0
@@ -590,12 +312,7 @@ def grow(  # noqa: PLR0912, PLR0915  the calls that would part it cost more than
                     impurity_left = squares_left / weight_left - mean_left * mean_left
                     impurity_right = (squares - squares_left) / weight_right - mean_right * mean_right
                 else:
-                    square_left = 0.0
-                    square_right = 0.0
-                    for k in range(labels):
-                        square_left += left[k] * left[k]
-                        right = whole[k] - left[k]
-                        square_right += right * right
+                    square_left, square_right = add_squares(left, whole, labels)
                     impurity_left = 1.0 - square_left / (weight_left * weight_left)
                     impurity_right = 1.0 - square_right / (weight_right * weight_right)
                 fall = (weight_here / sum_of_weights) * (
