@@ -1,18 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from sklearn.preprocessing import OneHotEncoder
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from modelfleet.data.encoded import EncodedRows
 from modelfleet.errors import BundleError, SpecError
+from modelfleet.families.base import TrainingShard
 from modelfleet.families.catalog import make_family
 from modelfleet.families.design import Layout
-from modelfleet.families.growing import Grower, Grown
 from modelfleet.families.kernels import compiled
-from modelfleet.spec.fleet import Task
 
 
 @pytest.mark.parametrize(
@@ -47,52 +47,113 @@ def test_predicts_what_scikit_learn_predicts(make_schema, make_shard, make_rows,
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-15 if task != "regression" else 1e-9)
 
 
-def same(one: Grown, other: Grown) -> bool:
-    names = ("feature", "threshold", "left", "right", "missing_left", "value")
-    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in names)
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_the_compiled_kernel_grows_scikit_learns_trees_node_for_node(seed):
-    """300 fits over sizes, depths, leaf sizes, ties, constants and unseen codes."""
-    assert compiled.cart() is not None
-    rng = np.random.default_rng(seed)
-    for _ in range(40):
-        levels = rng.integers(1, 9, rng.integers(0, 5))
-        numbers = int(rng.integers(0 if len(levels) else 1, 4))
-        n = int(rng.integers(1, 250))
-        codes = np.stack([rng.integers(-1, k + 1, n) for k in levels] or [np.zeros(n)], axis=1).astype(np.int32)
-        codes = codes[:, : len(levels)]
-        values = np.round(rng.normal(size=(n, numbers)) * 10.0 ** rng.integers(-3, 6), int(rng.integers(0, 4)))
-        if numbers and rng.random() < 0.2:
-            values[:, 0] = 7.0
-        rows = EncodedRows(codes, values)
-        target = (rng.random(n) < rng.random()).astype(np.float64)
-        layout = Layout(np.concatenate([[0], np.cumsum(levels + 1)]).astype(np.int64), numbers)
-        depth = None if rng.random() < 0.5 else int(rng.integers(1, 7))
-        grower = Grower(layout, Task.BINARY, 2, depth, int(rng.integers(1, 8)), int(rng.integers(0, 1000)))
-        half = n // 2
-        together = grower.by_kernel(np.array([0, half, n]) if half else np.array([0, n]), rows, target)
-        slices = [slice(0, half), slice(half, n)] if half else [slice(0, n)]
-        for tree, part in zip(together, slices, strict=True):
-            assert same(tree, grower.by_sklearn(rows.take(part), target[part], None))
-
-
-def test_without_numba_the_models_are_the_same(make_schema, make_shard, monkeypatch):
-    schema = make_schema("binary")
-    shard = make_shard(schema, [50, 120])
-    family = make_family("tree", schema, {})
+@pytest.mark.parametrize(
+    ("task", "parameters", "missing"),
+    [
+        ("binary", {}, 0.0),
+        ("binary", {"max_depth": None, "min_samples_leaf": 1, "class_weight": {"yes": 2.5}}, 0.2),
+        ("multiclass", {"class_weight": "balanced"}, 0.2),
+        ("regression", {"max_depth": None, "min_samples_leaf": 2}, 0.2),
+    ],
+)
+def test_without_numba_everything_is_the_same(
+    make_schema, make_shard, make_rows, monkeypatch, task, parameters, missing
+):
+    schema = make_schema(task)
+    shard = make_shard(schema, [50, 120, 1], missing=missing)
+    family = make_family("tree", schema, parameters)
+    rows = make_rows(schema, 500, np.random.default_rng(2), missing=missing, unseen=0.1)
+    model = (np.arange(500) % 3).astype(np.int32)
     by_kernel = family.fit(shard).models
-    monkeypatch.setattr(compiled, "cart", lambda: None)
+    expected = family.load(by_kernel).predict(rows, model)
+    for name in ("counting_cart", "summing_cart", "tree_walk"):
+        monkeypatch.setattr(compiled, name, lambda: None)
     assert family.fit(shard).models.equals(by_kernel)
+    np.testing.assert_array_equal(family.load(by_kernel).predict(rows, model), expected)
 
 
-def test_a_target_that_is_no_number_is_a_failure(make_schema, make_shard):
+def test_a_class_weight_for_each_class(make_schema, make_shard, make_rows):
+    schema = make_schema("multiclass")
+    shard = make_shard(schema, [150])
+    family = make_family("tree", schema, {"max_depth": None, "min_samples_leaf": 1, "class_weight": {"a": 3, "c": 0.1}})
+    layout = Layout.of(schema)
+    seen = layout.seen(shard.rows.codes)
+
+    def dense(rows):
+        found = np.zeros((len(rows), len(seen) + 3), dtype=np.float32)
+        layout.one_hot(rows.codes, seen, found)
+        found[:, len(seen) :] = rows.numbers
+        return found
+
+    theirs = DecisionTreeClassifier(random_state=0, class_weight={0: 3.0, 1: 1.0, 2: 0.1})
+    theirs.fit(dense(shard.rows), shard.target)
+    rows = make_rows(schema, 300, np.random.default_rng(4))
+    found = family.load(family.fit(shard).models).predict(rows, np.zeros(300, dtype=np.int32))
+    np.testing.assert_array_equal(found, theirs.predict_proba(dense(rows)))
+
+
+def test_weights_of_rows_and_of_classes_multiply(make_schema, make_shard):
+    schema = make_schema("binary")
+    shard = make_shard(schema, [80])
+    weights = np.random.default_rng(0).random(80)
+    both = make_family("tree", schema, {"class_weight": {"yes": 4}}).fit(replace(shard, weights=weights))
+    by_hand = replace(shard, weights=weights * np.where(shard.target == 1, 4.0, 1.0))
+    assert both.models.equals(make_family("tree", schema, {}).fit(by_hand).models)
+
+
+def test_rows_without_weight_change_nothing_but_what_is_drawn(make_schema, make_shard):
+    schema = make_schema("regression", levels=())
+    shard = make_shard(schema, [60, 40])
+    first = TrainingShard(("e0",), np.array([0, 60]), shard.rows.take(slice(0, 60)), shard.target[:60], np.ones(60))
+    weights = np.repeat([1.0, 0.0], [60, 40])
+    together = TrainingShard(("e0",), np.array([0, 100]), shard.rows, shard.target, weights)
+    family = make_family("tree", schema, {})
+    assert family.fit(together).models.equals(family.fit(first).models)
+
+
+@pytest.mark.parametrize(
+    ("weight", "reason"),
+    [
+        (-1.0, "1 of its 30 training rows have a weight that is not from 0 to 1e+150"),
+        (np.nan, "1 of its 30 training rows have a weight that is not from 0 to 1e+150"),
+        (0.0, "the weights of its training rows sum to zero"),
+    ],
+)
+def test_weights_that_cannot_be_used_are_a_failure(make_schema, make_shard, weight, reason):
+    schema = make_schema("binary")
+    shard = make_shard(schema, [30, 30])
+    weights = np.ones(60)
+    weights[40 if weight else slice(30, 60)] = weight
+    fitted = make_family("tree", schema, {}).fit(replace(shard, weights=weights))
+    assert fitted.failures == {"e1": reason}
+    assert fitted.models["entity"].to_pylist() == ["e0"]
+
+
+def test_a_class_the_target_has_not_is_an_error_of_the_spec(make_schema, make_shard):
+    schema = make_schema("binary")
+    family = make_family("tree", schema, {"class_weight": {"yess": 2}})
+    with pytest.raises(SpecError, match="no class 'yess'; did you mean 'yes'"):
+        family.fit(make_shard(schema, [30]))
+
+
+def test_numbers_have_no_classes_to_weigh(make_schema):
+    with pytest.raises(SpecError, match="task is regression"):
+        make_family("tree", make_schema("regression"), {"class_weight": "balanced"})
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (np.inf, "1 of its 30 training targets are not finite numbers"),
+        (-1e200, "1 of its 30 training targets are beyond 1e+150 in size"),
+    ],
+)
+def test_a_target_that_cannot_be_used_is_a_failure(make_schema, make_shard, value, reason):
     schema = make_schema("regression")
     shard = make_shard(schema, [30, 30])
-    shard.target[5] = np.inf
+    shard.target[5] = value
     fitted = make_family("tree", schema, {}).fit(shard)
-    assert fitted.failures == {"e0": "1 of its 30 training targets are not finite numbers"}
+    assert fitted.failures == {"e0": reason}
 
 
 @pytest.mark.parametrize(
@@ -102,6 +163,7 @@ def test_a_target_that_is_no_number_is_a_failure(make_schema, make_shard):
         ({"max_depth": 0}, "max_depth: is 0"),
         ({"min_samples_leaf": "many"}, "min_samples_leaf: is 'many'"),
         ({"class_weight": "even"}, "class_weight: is 'even'"),
+        ({"class_weight": {"yes": -1}}, "class_weight: is -1"),
     ],
 )
 def test_wrong_parameters(make_schema, parameters, message):
@@ -110,6 +172,7 @@ def test_wrong_parameters(make_schema, parameters, message):
 
 
 def replaced(models, name, change):
+    """Return the table with one column's values changed, its lists as long as before."""
     column = models[name].combine_chunks()
     values = column.flatten().to_numpy(zero_copy_only=False).copy()
     change(values)
@@ -117,25 +180,64 @@ def replaced(models, name, change):
     return models.set_column(models.column_names.index(name), name, array)
 
 
+def without_last(models, name):
+    """Return the table with the last item of each list of some columns gone."""
+    lists = pa.array([value[:-1] for value in models[name].to_pylist()], models[name].type)
+    return models.set_column(models.column_names.index(name), name, lists)
+
+
 @pytest.mark.parametrize(
-    ("name", "value"), [("left", 0), ("left", -5), ("left", 10_000), ("right", 0), ("feature", 99), ("value", np.nan)]
+    ("name", "value"),
+    [
+        ("feature", 5),  # there are two categories and three numbers: 0 to 4
+        ("feature", -2),
+        ("threshold", np.nan),
+        ("threshold", -1.0),
+        ("threshold", 99.0),
+        ("threshold", 0.5),
+        ("value", np.nan),
+        ("value", 1.5),
+        ("value", -0.1),
+    ],
 )
-def test_nodes_that_form_no_tree_are_refused(make_schema, make_shard, name, value):
-    schema = make_schema("binary")
+def test_nodes_that_test_or_say_what_cannot_be_are_refused(make_schema, make_shard, name, value):
+    schema = make_schema("binary", numbers=0) if name == "threshold" else make_schema("binary")
     family = make_family("tree", schema, {})
-    models = family.fit(make_shard(schema, [60])).models
+    models = family.fit(make_shard(schema, [60, 60])).models
 
     def change(values):
-        values[0] = value
+        values[-1 if name != "feature" else np.flatnonzero(values >= 0)[-1]] = value
 
-    with pytest.raises(BundleError, match="entity 'e0' do not form a tree"):
+    with pytest.raises(BundleError, match="entity 'e1' do not form a tree"):
         family.load(replaced(models, name, change))
 
 
-def test_lists_of_different_lengths_are_refused(make_schema, make_shard):
+def test_leaves_and_inner_nodes_that_form_no_tree_are_refused(make_schema):
+    schema = make_schema("regression", levels=(), numbers=1)
+    family = make_family("tree", schema, {})
+
+    def load(*trees):
+        lists = {
+            "feature": (pa.int16(), list),
+            "threshold": (pa.float64(), lambda tree: [0.0] * tree.count(0)),
+            "missing_left": (pa.bool_(), lambda tree: [True] * tree.count(0)),
+            "value": (pa.float64(), lambda tree: [1.0] * tree.count(-1)),
+        }
+        columns = {
+            name: pa.array([make(tree) for tree in trees], pa.list_(kind)) for name, (kind, make) in lists.items()
+        }
+        return family.load(pa.table({"entity": pa.array([f"e{i}" for i in range(len(trees))]), **columns}))
+
+    load([-1], [0, -1, -1], [0, 0, -1, -1, -1], [0, -1, 0, -1, -1])
+    for broken in ([], [0], [0, -1], [-1, -1], [0, -1, -1, -1], [-1, 0, -1, -1], [0, 0, -1, -1], [-1, 0, -1]):
+        with pytest.raises(BundleError, match="entity 'e1' do not form a tree"):
+            load([0, -1, -1], broken, [-1])
+
+
+@pytest.mark.parametrize("name", ["threshold", "missing_left", "value"])
+def test_lists_of_different_lengths_are_refused(make_schema, make_shard, name):
     schema = make_schema("binary")
     family = make_family("tree", schema, {})
     models = family.fit(make_shard(schema, [60, 70])).models
-    swapped = models.set_column(1, "feature", models["feature"].take(pa.array([1, 0])))
-    with pytest.raises(BundleError, match="does not hold"):
-        family.load(swapped)
+    with pytest.raises(BundleError, match=f"column '{name}' does not hold"):
+        family.load(without_last(models, name))

@@ -149,20 +149,3 @@ def standardised(layout: Layout, rows: EncodedRows, seen: NDArray[np.int64], sta
     layout.one_hot(rows.codes, seen, dense)
     dense[:, len(seen) :] = standard.apply(rows.numbers)
     return dense
-
-
-def row_weights(
-    target: NDArray[np.float64], weights: NDArray[np.float64] | None, balanced: bool
-) -> NDArray[np.float64] | None:
-    """Return the rows' weights, times n / (classes * rows of the class) where classes are balanced.
-
-    Args:
-        target: (n,) class indices.
-        weights: (n,), or None for 1 each.
-        balanced: Whether each class is to weigh the same in sum.
-    """
-    if not balanced:
-        return weights
-    _, which, count = np.unique(target, return_inverse=True, return_counts=True)
-    balance = len(target) / (len(count) * count[which])
-    return balance if weights is None else balance * weights

@@ -1,4 +1,4 @@
-"""Growing one tree per entity: by scikit-learn on dense columns, or by the compiled kernel where it gives the same."""
+"""Growing one tree per entity: by the compiled kernels, or by scikit-learn, which grows the same trees."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from modelfleet.errors import MissingExtraError
 from modelfleet.families.kernels import compiled
+from modelfleet.families.nodes import LEAF, Trees
 from modelfleet.spec.fleet import Task
 
 if TYPE_CHECKING:
@@ -18,29 +19,7 @@ if TYPE_CHECKING:
     from modelfleet.data.encoded import EncodedRows
     from modelfleet.families.design import Layout
 
-LEAF = -1
 LARGEST_DEPTH = 2**31 - 1
-
-
-@dataclass(frozen=True)
-class Grown:
-    """One tree as flat arrays, a node's children after it.
-
-    Attributes:
-        feature: (nodes,) int16: category j, or number of categories + j for number j, -1 for a leaf.
-        threshold: (nodes,) float64: the level code tested (equal goes right), or the number (larger goes right).
-        left: (nodes,) int32: position of the left child, -1 for a leaf.
-        right: (nodes,) int32.
-        missing_left: (nodes,) bool: whether a missing number goes left.
-        value: (nodes, outputs) float64: class shares, or the mean.
-    """
-
-    feature: NDArray[np.int16]
-    threshold: NDArray[np.float64]
-    left: NDArray[np.int32]
-    right: NDArray[np.int32]
-    missing_left: NDArray[np.bool_]
-    value: NDArray[np.float64]
 
 
 def as_float32(numbers: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -56,7 +35,7 @@ class Grower:
     Attributes:
         layout: The fleet's columns.
         task: What is predicted.
-        outputs: Columns of a node's value.
+        outputs: Columns of a leaf's value.
         max_depth: Largest depth; None means no limit.
         min_samples_leaf: Fewest rows in a leaf.
         seed: scikit-learn's random_state.
@@ -69,40 +48,77 @@ class Grower:
     min_samples_leaf: int
     seed: int
 
-    def by_kernel(
-        self, bounds: NDArray[np.int64], rows: EncodedRows, target: NDArray[np.float64]
-    ) -> list[Grown] | None:
-        """Grow one tree per slice with the compiled kernel.
+    def grow(
+        self,
+        bounds: NDArray[np.int64],
+        rows: EncodedRows,
+        target: NDArray[np.float64],
+        weights: NDArray[np.float64] | None,
+    ) -> Trees:
+        """Grow one tree per slice of rows.
 
         Args:
-            bounds: (trees + 1,), from 0 to n.
-            rows: n rows without missing numbers.
-            target: (n,) 0 or 1.
+            bounds: (trees + 1,), from 0 to n, at least one row each.
+            rows: n rows.
+            target: (n,) class index, or number.
+            weights: (n,) at least 0 and not 0 for a whole slice; None means each row weighs 1.
 
-        Returns:
-            The trees, or None where there is no compiled kernel.
+        Raises:
+            MissingExtraError: There is neither numba nor scikit-learn.
         """
-        grow = compiled.cart()
-        if grow is None:
-            return None
-        tables = compiled.empty_tables(2 * len(rows))
-        roots = np.zeros(len(bounds), dtype=np.int64)
-        depth = LARGEST_DEPTH if self.max_depth is None else self.max_depth
-        grow(
-            bounds, self.layout.offsets, np.ascontiguousarray(rows.codes, dtype=np.int32), as_float32(rows.numbers),
-            target.astype(np.uint8), compiled.first_draw(self.seed), depth, self.min_samples_leaf, *tables, roots,
-        )  # fmt: skip
-        feature, threshold, left, right, missing_left, count, positive = (table[: roots[-1]] for table in tables)
-        value = np.column_stack([count - positive, positive]) / count[:, None]
-        flat = (feature, threshold, left, right, missing_left, value)
-        return [Grown(*(part[a:b] for part in flat)) for a, b in pairwise(roots)]
+        trees = self.by_kernel(bounds, rows, target, weights)
+        return trees or self.by_sklearn(bounds, rows, target, weights)
 
-    def by_sklearn(self, rows: EncodedRows, target: NDArray[np.float64], weights: NDArray[np.float64] | None) -> Grown:
-        """Grow one tree with scikit-learn: any task, missing numbers, weights.
+    def by_kernel(
+        self,
+        bounds: NDArray[np.int64],
+        rows: EncodedRows,
+        target: NDArray[np.float64],
+        weights: NDArray[np.float64] | None,
+    ) -> Trees | None:
+        """Grow them with a compiled kernel; None where there is none."""
+        plain = self.task is not Task.REGRESSION and weights is None
+        kernel = compiled.counting_cart() if plain else compiled.summing_cart()
+        if kernel is None:
+            return None
+        leaves = int(np.maximum(np.diff(bounds) // self.min_samples_leaf, 1).sum())
+        tables = compiled.empty_tables(2 * leaves - len(bounds) + 1, leaves, self.outputs)
+        roots = np.zeros(len(bounds), dtype=np.int64)
+        encoded = (
+            bounds, self.layout.offsets, np.ascontiguousarray(rows.codes, dtype=np.int32),
+            np.ascontiguousarray(as_float32(rows.numbers)),
+        )  # fmt: skip
+        nothing = np.empty(0)
+        label = target.astype(np.int32) if self.task is not Task.REGRESSION else np.empty(0, np.int32)
+        values: tuple[NDArray[np.generic], ...] = (label,)
+        if not plain:
+            number = np.ascontiguousarray(target) if self.task is Task.REGRESSION else nothing
+            values = label, number, nothing if weights is None else np.ascontiguousarray(weights)
+        depth = LARGEST_DEPTH if self.max_depth is None else self.max_depth
+        found = kernel(*encoded, *values, compiled.first_draw(self.seed), depth, self.min_samples_leaf, *tables, roots)
+        feature, threshold, missing_left, value = tables
+        nodes = slice(0, int(roots[-1]))
+        return Trees(roots, feature[nodes], threshold[nodes], missing_left[nodes], value[:found])
+
+    def by_sklearn(
+        self,
+        bounds: NDArray[np.int64],
+        rows: EncodedRows,
+        target: NDArray[np.float64],
+        weights: NDArray[np.float64] | None,
+    ) -> Trees:
+        """Grow them with scikit-learn on dense columns.
 
         Raises:
             MissingExtraError: scikit-learn is not installed.
         """
+        grown = []
+        for start, end in pairwise(bounds.tolist()):
+            part = slice(start, end)
+            grown.append(self._one(rows.take(part), target[part], None if weights is None else weights[part]))
+        return Trees.join(grown, self.outputs)
+
+    def _one(self, rows: EncodedRows, target: NDArray[np.float64], weights: NDArray[np.float64] | None) -> Trees:
         try:
             from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
         except ModuleNotFoundError as error:
@@ -115,36 +131,29 @@ class Grower:
         estimator = (DecisionTreeRegressor if regression else DecisionTreeClassifier)(
             max_depth=self.max_depth, min_samples_leaf=self.min_samples_leaf, random_state=self.seed
         )
-        # checking the input costs more than a small tree, and is needed only to find the missing values
-        estimator.fit(dense, target, sample_weight=weights, check_input=bool(np.isnan(rows.numbers).any()))
+        # What forests call: checking the input costs more than a small tree, warns of large numbers, and would only
+        # find out where values are missing.
+        missing = np.isnan(dense).any(axis=0)
+        estimator._fit(
+            dense, target, sample_weight=weights, check_input=False,
+            missing_values_in_feature_mask=missing if missing.any() else None,
+        )  # fmt: skip
         tree = estimator.tree_
-        value = tree.value[:, 0, :]
+        leaf = tree.children_left < 0
+        found = tree.value[leaf, 0, :]
+        value = found
         if not regression:
-            shares = np.zeros((len(value), self.outputs))
-            shares[:, estimator.classes_.astype(np.int64)] = value
-            value = shares
-        return self._flat(tree.feature, tree.threshold, tree, seen, value)
-
-    def _flat(
-        self,
-        column: NDArray[np.int64],
-        threshold: NDArray[np.float64],
-        tree: object,
-        seen: NDArray[np.int64],
-        value: NDArray[np.float64],
-    ) -> Grown:
-        """Name features and levels instead of the entity's own dense columns."""
-        children_left, children_right = tree.children_left, tree.children_right  # type: ignore[attr-defined]
-        leaf = children_left < 0
-        level = ~leaf & (column < len(seen))
+            value = np.zeros((len(found), self.outputs))
+            value[:, estimator.classes_.astype(np.int64)] = found
+        level = ~leaf & (tree.feature < len(seen))
         number = ~leaf & ~level
-        feature = np.full(len(column), LEAF, dtype=np.int16)
-        cut = np.zeros(len(column))
-        flat = seen[column[level]]
+        # features and levels by their own names, instead of the entity's dense columns
+        feature, cut = np.full(len(leaf), LEAF, dtype=np.int16), np.zeros(len(leaf))
+        flat = seen[tree.feature[level]]
         category = np.searchsorted(self.layout.offsets, flat, side="right") - 1
         feature[level] = category
         cut[level] = flat - self.layout.offsets[category]
-        feature[number] = column[number] - len(seen) + len(self.layout.offsets) - 1
-        cut[number] = threshold[number]
-        missing_left = tree.missing_go_to_left.astype(bool) & ~leaf  # type: ignore[attr-defined]
-        return Grown(feature, cut, children_left.astype(np.int32), children_right.astype(np.int32), missing_left, value)
+        feature[number] = tree.feature[number] - len(seen) + len(self.layout.offsets) - 1
+        cut[number] = tree.threshold[number]
+        bounds = np.array([0, len(leaf)], dtype=np.int64)
+        return Trees(bounds, feature, cut, tree.missing_go_to_left.astype(bool) & ~leaf, value)

@@ -5,28 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 
-from modelfleet.families.columns import ragged
+from modelfleet.families.design import Layout
+from modelfleet.families.nodes import LEAF, Trees
 from modelfleet.families.onnx_graph import INPUT, Graph
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from numpy.typing import NDArray
 
     from modelfleet.data.schema import Schema
     from modelfleet.families.base import Family
 
-LEAF = -1
-
 
 def tree_graph(graph: Graph, family: Family, schema: Schema, model: pa.Table) -> str:
     """Add a tree, whose leaves hold a value per class, or one number; return its value's name."""
-    feature = ragged(model, "feature", pa.int16(), "tree")[0].astype(np.int64)
+    trees = Trees.from_table(model, Layout.of(schema), schema.outputs)
+    feature, threshold, right = trees.feature.astype(np.int64), trees.threshold, trees.right()
     nodes, inner = len(feature), feature != LEAF
-    threshold = _spread(model, "threshold", pa.float64(), inner)
-    missing_left = _spread(model, "missing_left", pa.bool_(), inner)
-    value = _spread(model, "value", pa.float64(), ~inner, schema.outputs)
-    right = _right(inner)
     position = np.arange(nodes)
     category = inner & (feature < len(schema.categories))
     # A level that equals goes right, a number that is not larger goes left; the true branch is the one that is tested
@@ -46,37 +42,12 @@ def tree_graph(graph: Graph, family: Family, schema: Schema, model: pa.Table) ->
         nodes_values=_not_above(np.where(category, threshold, np.clip(threshold, -largest, largest))).tolist(),
         nodes_truenodeids=np.where(category, right, left).tolist(),
         nodes_falsenodeids=np.where(category, left, right).tolist(),
-        nodes_missing_value_tracks_true=(missing_left.astype(bool) & inner & ~category).astype(int).tolist(),
+        nodes_missing_value_tracks_true=(trees.missing_left & inner & ~category).astype(int).tolist(),
         target_treeids=[0] * (len(leaf) * outputs),
         target_nodeids=np.repeat(leaf, outputs).tolist(),
         target_ids=np.tile(np.arange(outputs), len(leaf)).tolist(),
-        target_weights=value[leaf].ravel().astype(np.float32).tolist(),
+        target_weights=trees.value.ravel().astype(np.float32).tolist(),
     )
-
-
-def _spread(
-    model: pa.Table, name: str, type_: pa.DataType, where: NDArray[np.bool_], width: int = 1
-) -> NDArray[np.generic]:
-    """Return a column per node, whether it is stored for every node or only for those that have use for it."""
-    values, _ = ragged(model, name, type_, "tree")
-    values = values.reshape(-1, width) if width > 1 or name == "value" else values
-    if len(values) == len(where):
-        return values
-    spread = np.zeros((len(where), *values.shape[1:]), dtype=values.dtype)
-    spread[where] = values
-    return spread
-
-
-def _right(inner: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return each inner node's right child; nodes stand in the order node, left child's tree, right child's tree."""
-    right = np.zeros(len(inner), dtype=np.int64)
-    waiting: list[int] = []  # nodes whose left tree is being walked
-    for node in range(len(inner)):
-        if node and not inner[node - 1]:
-            right[waiting.pop()] = node
-        if inner[node]:
-            waiting.append(node)
-    return right
 
 
 def _not_above(threshold: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
-import pyarrow as pa
 from pydantic import Field
 
-from modelfleet.families.base import ENTITY, Fitted
-from modelfleet.families.columns import strings
-from modelfleet.families.design import Layout, row_weights
-from modelfleet.families.growing import Grower, Grown
+from modelfleet.errors import SpecError, nearest
+from modelfleet.families.base import Fitted
+from modelfleet.families.design import LARGEST, Layout
+from modelfleet.families.growing import Grower
+from modelfleet.families.nodes import Trees
 from modelfleet.families.parameters import check_parameters, check_task
 from modelfleet.families.walking import TreePredictor
 from modelfleet.spec.fleet import Task
 from modelfleet.spec.section import Section
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
+    import pyarrow as pa
     from numpy.typing import NDArray
 
     from modelfleet.data.schema import Schema
@@ -33,12 +34,13 @@ class TreeParameters(Section):
         max_depth: Largest depth; null means no limit.
         min_samples_leaf: Fewest rows in a leaf. The default keeps shares from being 0 or 1 by chance, which a
             per-row loss punishes.
-        class_weight: ``balanced`` lets each class weigh the same in sum; absent means each row does.
+        class_weight: ``balanced`` lets each class weigh the same in sum; a mapping gives the weight of a row of each
+            class it names, the others having 1; absent means each row weighs the same.
     """
 
     max_depth: int | None = Field(default=8, ge=1, le=10_000)
     min_samples_leaf: int = Field(default=5, ge=1)
-    class_weight: Literal["balanced"] | None = None
+    class_weight: Literal["balanced"] | dict[str, Annotated[float, Field(ge=0, le=1e12)]] | None = None
 
 
 class TreeFamily:
@@ -52,60 +54,61 @@ class TreeFamily:
     tasks: ClassVar[frozenset[Task]] = frozenset(Task)
 
     def __init__(self, schema: Schema, parameters: Mapping[str, object], seed: int = 0) -> None:
-        """Check the parameters; the seed decides ties between equally good splits."""
+        """Check the parameters; the seed decides ties between equally good splits.
+
+        Raises:
+            SpecError: A parameter is unknown or out of range, or weighs classes where there are none.
+        """
         check_task(self.name, self.tasks, schema.task)
         chosen = check_parameters(self.name, TreeParameters, parameters)
         self._schema = schema
-        self._balanced = chosen.class_weight == "balanced" and schema.task is not Task.REGRESSION
+        self._layout = Layout.of(schema)
+        self._class_weight = chosen.class_weight
+        if schema.task is Task.REGRESSION and self._class_weight is not None:
+            raise SpecError("model.parameters.class_weight: the fleet's task is regression, which has no classes")
         self._grower = Grower(
-            Layout.of(schema), schema.task, schema.outputs, chosen.max_depth, chosen.min_samples_leaf, seed
+            self._layout, schema.task, schema.outputs, chosen.max_depth, chosen.min_samples_leaf, seed
         )
 
     def fit(self, shard: TrainingShard) -> Fitted:
-        """Grow one tree per entity; an entity without rows is a failure."""
-        failures: dict[str, str] = {}
-        grown: dict[int, Grown] = {}
-        plain = self._plain(shard)
-        if len(plain):
-            grown.update(self._grow_together(shard, plain))
-        for index, entity in enumerate(shard.entities):
-            if index in grown:
-                continue
-            part = slice(int(shard.bounds[index]), int(shard.bounds[index + 1]))
-            target = shard.target[part]
-            if len(target) == 0:
-                failures[entity] = "it has no training rows"
-            elif not np.isfinite(target).all():
-                unusable = int((~np.isfinite(target)).sum())
-                failures[entity] = f"{unusable} of its {len(target)} training targets are not finite numbers"
-            else:
-                weights = None if shard.weights is None else shard.weights[part]
-                weights = row_weights(target, weights, self._balanced)
-                grown[index] = self._grower.by_sklearn(shard.rows.take(part), target, weights)
-        fitted = sorted(grown)
-        models = to_table(
-            [shard.entities[index] for index in fitted], [grown[index] for index in fitted], self._schema.outputs
-        )
-        return Fitted(models, failures)
+        """Grow one tree per entity; one whose rows cannot be used is a failure.
 
-    def _plain(self, shard: TrainingShard) -> NDArray[np.int64]:
-        """Return the entities the compiled kernel can do: two classes, rows without missing numbers or weights."""
-        if self._schema.task is not Task.BINARY or self._balanced or shard.weights is not None:
-            return np.empty(0, dtype=np.int64)
-        before = np.concatenate([[0], np.cumsum(np.isnan(shard.rows.numbers).any(axis=1))])
-        missing = before[shard.bounds[1:]] - before[shard.bounds[:-1]]
-        return np.flatnonzero((missing == 0) & (np.diff(shard.bounds) > 0))
+        Raises:
+            SpecError: A class is given a weight that the target does not have. Only now are all classes known.
+            MissingExtraError: There is neither numba nor scikit-learn.
+        """
+        weights = self._weights(shard)
+        failures = _failures(shard, weights)
+        entities, bounds, rows, target = list(shard.entities), shard.bounds, shard.rows, shard.target
+        if failures:
+            usable = np.array([entity not in failures for entity in entities])
+            entities = [entity for entity in entities if entity not in failures]
+            sizes = np.diff(bounds)
+            kept = np.flatnonzero(np.repeat(usable, sizes))
+            rows, target, weights = rows.take(kept), target[kept], None if weights is None else weights[kept]
+            bounds = np.concatenate([[0], np.cumsum(sizes[usable])]).astype(np.int64)
+        trees = self._grower.grow(bounds, rows, target, weights)
+        return Fitted(trees.to_table(entities), failures)
 
-    def _grow_together(self, shard: TrainingShard, chosen: NDArray[np.int64]) -> dict[int, Grown]:
-        sizes = np.diff(shard.bounds)[chosen]
-        bounds = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-        if len(chosen) == len(shard.entities):
-            rows, target = shard.rows, shard.target
-        else:
-            at = np.repeat(shard.bounds[chosen] - bounds[:-1], sizes) + np.arange(bounds[-1])
-            rows, target = shard.rows.take(at), shard.target[at]
-        trees = self._grower.by_kernel(bounds, rows, target)
-        return {} if trees is None else dict(zip(chosen.tolist(), trees, strict=True))
+    def _weights(self, shard: TrainingShard) -> NDArray[np.float64] | None:
+        """Return the weight of each row, its class's included; None where each weighs 1."""
+        if self._class_weight is None:
+            return shard.weights
+        label = shard.target.astype(np.int64)
+        if isinstance(self._class_weight, dict):
+            classes = self._schema.classes
+            for unknown in sorted(self._class_weight.keys() - set(classes)):
+                raise SpecError(
+                    f"model.parameters.class_weight: the target has no class '{unknown}'{nearest(unknown, classes)}"
+                )
+            by_class = np.array([self._class_weight.get(name, 1.0) for name in classes])[label]
+        else:  # n / (classes * rows of the class), as scikit-learn's "balanced"
+            sizes = np.diff(shard.bounds)
+            entity = np.repeat(np.arange(len(sizes)), sizes)
+            outputs = self._schema.outputs
+            count = np.bincount(entity * outputs + label, minlength=len(sizes) * outputs).reshape(-1, outputs)
+            by_class = sizes[entity] / ((count > 0).sum(axis=1)[entity] * count[entity, label])
+        return by_class if shard.weights is None else shard.weights * by_class
 
     def load(self, models: pa.Table) -> TreePredictor:
         """Make models ready to predict.
@@ -113,26 +116,33 @@ class TreeFamily:
         Raises:
             BundleError: The table is not one this family wrote for this schema, or its nodes do not form trees.
         """
-        return TreePredictor(models, len(self._schema.categories), len(self._schema.numbers), self._schema.outputs)
+        return TreePredictor(Trees.from_table(models, self._layout, self._schema.outputs), len(self._schema.categories))
 
 
-def to_table(entities: Sequence[str], trees: Sequence[Grown], outputs: int) -> pa.Table:
-    """Return one row per tree: entity, then its nodes as lists (``value`` flattened)."""
-    offsets = np.concatenate([[0], np.cumsum([len(tree.feature) for tree in trees])]).astype(np.int32)
+def _failures(shard: TrainingShard, weights: NDArray[np.float64] | None) -> dict[str, str]:
+    """Return why each entity that cannot be fitted cannot."""
 
-    def lists(name: str, type_: pa.DataType, width: int = 1) -> pa.Array:
-        parts = [getattr(tree, name).ravel() for tree in trees]
-        values = pa.array(np.concatenate(parts) if parts else [], type_)
-        return pa.ListArray.from_arrays(pa.array(offsets * width), values)
+    def per_entity(rows: NDArray[np.bool_]) -> NDArray[np.int64]:
+        return np.diff(np.concatenate([[0], np.cumsum(rows)])[shard.bounds])
 
-    return pa.table(
-        {
-            ENTITY: strings(entities),
-            "feature": lists("feature", pa.int16()),
-            "threshold": lists("threshold", pa.float64()),
-            "left": lists("left", pa.int32()),
-            "right": lists("right", pa.int32()),
-            "missing_left": lists("missing_left", pa.bool_()),
-            "value": lists("value", pa.float64(), outputs),
-        }
-    )
+    sizes = np.diff(shard.bounds)
+    infinite = per_entity(~np.isfinite(shard.target))
+    large = per_entity(np.abs(shard.target) > LARGEST)
+    unusable = weightless = np.zeros_like(infinite)
+    if weights is not None:
+        unusable = per_entity(~((weights >= 0) & (weights <= LARGEST)))
+        weightless = per_entity(weights == 0)
+    failures = {}
+    for e in np.flatnonzero((sizes == 0) | (infinite + large + unusable > 0) | (weightless == sizes)).tolist():
+        if sizes[e] == 0:
+            reason = "it has no training rows"
+        elif infinite[e]:
+            reason = f"{infinite[e]} of its {sizes[e]} training targets are not finite numbers"
+        elif large[e]:
+            reason = f"{large[e]} of its {sizes[e]} training targets are beyond {LARGEST:g} in size"
+        elif unusable[e]:
+            reason = f"{unusable[e]} of its {sizes[e]} training rows have a weight that is not from 0 to {LARGEST:g}"
+        else:
+            reason = "the weights of its training rows sum to zero"
+        failures[shard.entities[e]] = reason
+    return failures
