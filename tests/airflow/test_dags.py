@@ -132,6 +132,7 @@ def test_params_have_the_types_of_the_form(dagbag: DagBag) -> None:
 
 def test_a_new_fleet_does_not_make_up_for_a_tick_just_missed(dagbag: DagBag) -> None:
     from airflow.timetables.base import TimeRestriction
+    from airflow.timetables.trigger import CronTriggerTimetable
 
     from modelfleet.spec.fleet import FleetSpec
     from modelfleet_airflow.dags.assets import retrain_schedule
