@@ -1,8 +1,20 @@
-"""A skipped test hides a missing piece: a run with one has failed, whatever else passed."""
+"""A skipped test hides a missing piece: a run with one has failed, whatever else passed. And what several areas use."""
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import pytest
+
+from modelfleet.home import Home
+
+if TYPE_CHECKING:
+    from tests.kafka.broker import Broker
+
+REPOSITORY = Path(__file__).resolve().parents[1]
 
 _skipped: list[str] = []
 
@@ -25,3 +37,17 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if _skipped:
         terminalreporter.write_line(f"failed: {len(_skipped)} tests were skipped, such as {_skipped[0]}", red=True)
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A running Kafka broker on free ports; a test that kills it starts it again."""
+    from tests.kafka.broker import Broker
+
+    subprocess.run([REPOSITORY / "infra" / "kafka" / "build.sh"], check=True)
+    broker = Broker(Home(tmp_path_factory.mktemp("kafka")))
+    try:
+        broker.start()
+        yield broker
+    finally:
+        broker.stop()

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes .venv and the Flink job server from a fresh clone: `infra/local/setup.sh demo|test`.
+# Makes .venv and the Flink job server from a fresh clone, for the tests a Kafka broker too: `infra/local/setup.sh demo|test`.
 # A stamp per flavour keeps a second call to about a second.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -45,9 +45,11 @@ fi
 stamp=.venv/.modelfleet-$flavour
 wanted=$(cat "$lock" pyproject.toml requirements/uv.txt | sha256sum | cut -d' ' -f1)
 server_log=.build/job-server.log
+broker_log=.build/kafka-broker.log
 mkdir -p .build
-# The job server's jars and the Python packages come from different registries: fetch them side by side
+# Jars and Python packages come from different registries: fetch them side by side
 infra/flink/build.sh >"$server_log" 2>&1 & server=$!
+[ "$flavour" = demo ] || { infra/kafka/build.sh >"$broker_log" 2>&1 & broker=$!; }
 
 if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
   started=$SECONDS
@@ -61,9 +63,12 @@ if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
   say "packages ready after $((SECONDS - started)) s"
 fi
 
-if ! kill -0 "$server" 2>/dev/null; then :; else say "waiting for the Flink job server's jars (see $server_log)"; fi
-if ! wait "$server"; then
-  tail -n 20 "$server_log" >&2
-  echo "setup: the Flink job server could not be built; the log above is $server_log" >&2
+built() { # built WHAT PROCESS LOG: waits for a build and says how it failed
+  if kill -0 "$2" 2>/dev/null; then say "waiting for the $1's jars (see $3)"; fi
+  wait "$2" && return
+  tail -n 20 "$3" >&2
+  echo "setup: the $1 could not be built; the log above is $3" >&2
   exit 4
-fi
+}
+built "Flink job server" "$server" "$server_log"
+[ "$flavour" = demo ] || built "Kafka broker" "$broker" "$broker_log"

@@ -91,6 +91,11 @@ class Home:
         return self.root / "flink"
 
     @property
+    def kafka(self) -> Path:
+        """Data and configuration of the local Kafka broker."""
+        return self.root / "kafka"
+
+    @property
     def data_docs(self) -> Path:
         """The Great Expectations site, one folder per fleet."""
         return self.root / "data_docs"

@@ -46,6 +46,19 @@ def job_server_jar() -> Path:
     return jar
 
 
+def java_program() -> str:
+    """Return the Java that runs the local servers: that of ``$JAVA_HOME``, or the first on the path.
+
+    Raises:
+        EngineUnavailableError: There is none.
+    """
+    java_home = os.environ.get("JAVA_HOME")
+    java = str(Path(java_home) / "bin" / "java") if java_home else shutil.which("java")
+    if not java:
+        raise EngineUnavailableError("no 'java' on the path: install a Java 17 runtime or set JAVA_HOME")
+    return java
+
+
 def configure(home: Home, server: JobServer, *, savepoint: Path | None = None) -> None:
     """Write Flink's configuration, which the job server reads anew at every submission.
 
@@ -72,12 +85,8 @@ def configure(home: Home, server: JobServer, *, savepoint: Path | None = None) -
 
 def java_command(home: Home, server: JobServer) -> list[str]:
     """Return the command line of the Java process."""
-    java_home = os.environ.get("JAVA_HOME")
-    java = str(Path(java_home) / "bin" / "java") if java_home else shutil.which("java")
-    if not java:
-        raise EngineUnavailableError("no 'java' on the path: install a Java 17 runtime or set JAVA_HOME")
     return [
-        java,
+        java_program(),
         f"-Xmx{HEAP}",
         "-XX:+UseSerialGC",  # a small heap and few cores: fewer threads, less memory
         "-XX:TieredStopAtLevel=1",  # half the CPU seconds up to the first answer: 9 rather than 19

@@ -10,7 +10,6 @@ import argparse
 import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -21,10 +20,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from modelfleet.engines.java_process import configure, java_command, job_server_jar, write_whole
+from modelfleet.engines.loopback import HOST, free_port, free_range, listens
 from modelfleet.errors import EngineUnavailableError
 from modelfleet.home import Home
 
-HOST: Literal["127.0.0.1"] = "127.0.0.1"
 JOB_PORT = 8099
 REST_PORTS = (18081, 18099)
 
@@ -55,7 +54,7 @@ class JobServer(BaseModel):
 
     def answers(self) -> bool:
         """Return whether something listens on the job port."""
-        return _listens(self.job_port)
+        return listens(self.job_port)
 
 
 def job_server_command(home: Home, *, job_port: int = JOB_PORT, rest_ports: tuple[int, int] = REST_PORTS) -> list[str]:
@@ -162,13 +161,13 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     home = Home(options.home.absolute())
     first, last = (int(port) for port in options.rest_ports.split("-"))
-    if options.job_port and _listens(options.job_port):
+    if options.job_port and listens(options.job_port):
         raise EngineUnavailableError(f"port {options.job_port} is taken; stop what listens there or give --job-port=0")
     server = JobServer(
         pid=os.getpid(),
-        job_port=options.job_port or _free_port(),
-        artifact_port=_free_port(),
-        rest_ports=(first, last) if first else _free_range(10),
+        job_port=options.job_port or free_port(),
+        artifact_port=free_port(),
+        rest_ports=(first, last) if first else free_range(10),
     )
     for leftover in ("artifacts", "tmp"):  # of a server that was killed: hundreds of megabytes per job
         shutil.rmtree(home.flink / leftover, ignore_errors=True)
@@ -188,30 +187,6 @@ def _recorded(home: Home) -> JobServer | None:
         return JobServer.model_validate_json(_address(home).read_bytes())
     except (FileNotFoundError, ValidationError):
         return None
-
-
-def _listens(port: int) -> bool:
-    try:
-        with socket.create_connection((HOST, port), timeout=1):
-            return True
-    except OSError:
-        return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
-
-
-def _free_range(length: int) -> tuple[int, int]:
-    for _ in range(100):
-        first = _free_port()
-        with contextlib.ExitStack() as probes, contextlib.suppress(OSError, OverflowError):
-            for port in range(first, first + length):
-                probes.enter_context(socket.socket()).bind((HOST, port))
-            return first, first + length - 1
-    raise EngineUnavailableError(f"no {length} free ports in a row on {HOST}")
 
 
 if __name__ == "__main__":
