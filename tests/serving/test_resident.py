@@ -16,6 +16,7 @@ import pytest
 from modelfleet.errors import LedgerEmptyError
 from modelfleet.releases import promote
 from modelfleet.serving.answer import Answer, DeadLetter
+from modelfleet.serving.loading import load_release
 from modelfleet.serving.resident import ResidentConfig, ResidentFleet, get_resident
 
 Make = Callable[..., ResidentFleet]
@@ -246,3 +247,31 @@ def test_what_cannot_be_answered_is_a_dead_letter_with_its_generation(shop: Any,
     assert (letter.request_id, letter.entity, letter.generation, letter.stage) == ("r-1", "a", 1, "predict")
     assert "column 'x' is 'much': expected a number" in letter.reason
     assert letter.original_bytes() == request.original
+
+
+def test_the_lease_names_the_bundles_in_memory_and_the_one_being_loaded(
+    shop: Any, resident: Make, monkeypatch: Any
+) -> None:
+    first = shop.release_of()
+    fleet = resident()
+    lease = shop.leases.live()[0]
+    assert (lease.bundle, lease.holding) == (first.bundle.uri, (first.bundle.uri,))
+    go_on = threading.Event()
+
+    def slow(*args: Any, **named: Any) -> Any:
+        assert go_on.wait(60)
+        return load_release(*args, **named)
+
+    monkeypatch.setattr("modelfleet.serving.resident.load_release", slow)
+    second = shop.release_of(add=1)
+    fleet.notice(2)
+    both = (first.bundle.uri, second.bundle.uri)
+    shop.until(lambda: shop.leases.live()[0].holding == both)
+    assert shop.leases.live()[0].bundle == first.bundle.uri
+    batch = fleet._current()  # what a batch holds that is not done when the swap comes
+    go_on.set()
+    shop.until(lambda: shop.leases.live()[0].bundle == second.bundle.uri)
+    assert shop.leases.live()[0].holding == both
+    del batch
+    fleet._keeper.renew()
+    shop.until(lambda: gc.collect() >= 0 and [fleet._keeper.renew()] and shop.leases.live()[0].holding == both[1:])

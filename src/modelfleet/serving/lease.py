@@ -55,6 +55,8 @@ class Lease(BaseModel):
         pid: Process id on that host.
         serving: The generation that answers; None before the first one is loaded.
         serving_since: When that generation was swapped in; None before the first one.
+        bundle: Uri of the bundle that answers; None before the first one is loaded.
+        holding: Uri of every bundle it has in memory or is loading, in order: none of them may be removed.
         refused: Releases newer than ``serving`` (or skipped at start) that it would not load, oldest first.
         renewed_at: When this was written.
         expires_at: When the process counts as gone.
@@ -69,6 +71,8 @@ class Lease(BaseModel):
     pid: int
     serving: int | None
     serving_since: AwareDatetime | None
+    bundle: str | None = None
+    holding: tuple[str, ...] = ()
     refused: tuple[Refusal, ...]
     renewed_at: AwareDatetime
     expires_at: AwareDatetime

@@ -22,17 +22,19 @@ TRIED_ENTITIES = 64
 """Most entities whose own model is tried before a bundle serves; one per file comes first."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LoadedFleet:
     """A bundle in memory, ready to predict.
 
     Attributes:
-        generation: The release it was loaded for.
+        generation: The release it was loaded for; 0 where it was not released.
         models: The loaded files.
+        uri: Where the release says the bundle is; None where it was not released.
     """
 
     generation: int
     models: LoadedBundle
+    uri: str | None = None
 
     @property
     def schemas(self) -> Mapping[str, Schema]:
@@ -66,11 +68,19 @@ def load_release(release: Release, *, fleet: str, reuse: LoadedFleet | None = No
             f"but this process serves '{fleet}'"
         )
     bundle = Bundle.open(release.bundle.uri, sha256=release.bundle.sha256, verify=not lazy)
-    return load_bundle(bundle, fleet=fleet, generation=release.generation, reuse=reuse, lazy=lazy)
+    return load_bundle(
+        bundle, fleet=fleet, generation=release.generation, uri=release.bundle.uri, reuse=reuse, lazy=lazy
+    )
 
 
 def load_bundle(
-    bundle: Bundle, *, fleet: str, generation: int, reuse: LoadedFleet | None = None, lazy: bool = False
+    bundle: Bundle,
+    *,
+    fleet: str,
+    generation: int,
+    uri: str | None = None,
+    reuse: LoadedFleet | None = None,
+    lazy: bool = False,
 ) -> LoadedFleet:
     """Load an opened bundle: check that it fits, read its models, and let some of them predict.
 
@@ -78,6 +88,7 @@ def load_bundle(
         bundle: An opened bundle, its hashes verified.
         fleet: The fleet it must be of.
         generation: Recorded in every answer.
+        uri: Where the release says the bundle is.
         reuse: As in ``load_release``.
         lazy: Read, check and load each file when a row needs it first; of the models, none is tried.
 
@@ -93,7 +104,7 @@ def load_bundle(
     models = LoadedBundle(bundle, reuse=None if reuse is None else reuse.models, lazy=lazy)
     if not lazy:
         _try_models(bundle, models)
-    return LoadedFleet(generation, models)
+    return LoadedFleet(generation, models, uri)
 
 
 def _check_schemas(bundle: Bundle) -> None:

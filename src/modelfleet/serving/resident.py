@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import threading
+import weakref
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -76,6 +77,8 @@ class ResidentFleet:
         self._clock = clock
         self._serving: LoadedFleet | None = None
         self._serving_since: datetime | None = None
+        self._loading: str | None = None
+        self._held: weakref.WeakSet[LoadedFleet] = weakref.WeakSet()
         self._refused: dict[int, str] = {}
         self._unreadable: dict[int, str] = {}
         self._failed: dict[int, str] = {}
@@ -216,9 +219,14 @@ class ResidentFleet:
 
     def _load(self, release: Release) -> bool:
         generation = release.generation
+        with self._state:
+            self._loading = release.bundle.uri
+        self._keeper.renew()
         try:
             loaded = load_release(release, fleet=self.fleet, reuse=self._serving)
         except Exception as error:  # whatever is wrong with a release, the last good one keeps answering
+            with self._state:
+                self._loading = None
             reason = str(error) if isinstance(error, ModelfleetError) else f"{type(error).__name__}: {error}"
             self._failed[generation] = reason
             self._attempts[generation] = self._attempts.get(generation, 0) + 1
@@ -228,6 +236,8 @@ class ResidentFleet:
             self._refuse(generation, reason)
             return False
         with self._state:
+            self._loading = None
+            self._held.add(loaded)
             self._serving = loaded
             self._serving_since = self._clock()
         logger.info("fleet %s: generation %d serves", self.fleet, generation)
@@ -243,8 +253,11 @@ class ResidentFleet:
     def _lease(self) -> Lease:
         now = self._clock()
         with self._state:
-            serving = None if self._serving is None else self._serving.generation
+            current = self._serving
             since = self._serving_since
+            # A batch may still be answered by the one before, which then is in memory until the batch is done
+            held = {one.uri for one in self._held} | {self._loading}
+        serving = None if current is None else current.generation
         refused = tuple(one for one in self.refused if serving is None or one.generation > serving)
         return Lease(
             process=self.process,
@@ -254,6 +267,8 @@ class ResidentFleet:
             pid=os.getpid(),
             serving=serving,
             serving_since=since,
+            bundle=None if current is None else current.uri,
+            holding=tuple(sorted(uri for uri in held if uri is not None)),
             refused=refused,
             renewed_at=now,
             expires_at=now + timedelta(seconds=PERIODS * self._lease_seconds),
