@@ -17,11 +17,15 @@ class _Signal(beam.DoFn):
     def __init__(self, config: ResidentConfig) -> None:
         self._config = config
         self._newest = 0
+        self._look = True
         self._seen = Metrics.counter(NAMESPACE, "releases_seen")
 
     def setup(self) -> None:
         # Loads the newest release before the first request: a side input restored from a checkpoint is old.
         self._resident: ResidentFleet = get_resident(self._config)
+
+    def start_bundle(self) -> None:
+        self._look = True
 
     def process(
         self,
@@ -31,11 +35,13 @@ class _Signal(beam.DoFn):
         # windowed side input is cached for the life of the bundle processor, and no swap is ever seen.
         current_window: Any = beam.DoFn.WindowParam,
     ) -> Iterator[Any]:
-        newest = max(generations, default=0)  # on drain the last pane is empty
-        if newest > self._newest:
-            self._newest = newest
-            self._seen.inc()
-            self._resident.notice(newest)
+        if self._look:  # once per bundle: looking is a question to the runner, which costs more than an answer
+            self._look = False
+            newest = max(generations, default=0)  # on drain the last pane is empty
+            if newest > self._newest:
+                self._newest = newest
+                self._seen.inc()
+                self._resident.notice(newest)
         yield element
 
 
