@@ -12,10 +12,10 @@ _MODEL_MANAGER = "apache_beam.ml.inference.model_manager"
 
 if _MODEL_MANAGER not in sys.modules:
     sys.modules[_MODEL_MANAGER] = None  # type: ignore[assignment]
-    from apache_beam.ml.inference.base import ModelHandler, PredictionResult, RunInference
+    from apache_beam.ml.inference.base import ModelHandler, ModelMetadata, PredictionResult, RunInference
 
     del sys.modules[_MODEL_MANAGER]
 else:
-    from apache_beam.ml.inference.base import ModelHandler, PredictionResult, RunInference
+    from apache_beam.ml.inference.base import ModelHandler, ModelMetadata, PredictionResult, RunInference
 
-__all__ = ["ModelHandler", "PredictionResult", "RunInference"]
+__all__ = ["ModelHandler", "ModelMetadata", "PredictionResult", "RunInference"]

@@ -35,8 +35,8 @@ class _WriteParts(beam.DoFn):
     def start_bundle(self) -> None:
         self._lines = []
 
-    def process(self, element: Answer | DeadLetter) -> None:
-        self._lines.append(element.to_json())
+    def process(self, element: Answer | DeadLetter | str) -> None:
+        self._lines.append(element if isinstance(element, str) else element.to_json())
         if isinstance(element, DeadLetter):
             Metrics.counter(NAMESPACE, f"dead_letters_{element.stage}").inc()
 
@@ -55,7 +55,7 @@ class _WriteParts(beam.DoFn):
 
 
 class JsonlParts(beam.PTransform):
-    """Writes answers or dead letters to a folder, one file per bundle, named by time and at random.
+    """Writes answers, dead letters or lines to a folder, one file per bundle, named by time and at random.
 
     Written under a name that begins with a dot, then renamed. Delivery is at least once: after a crash a bundle may
     be written twice, so readers keep the first line per request id.
@@ -68,6 +68,6 @@ class JsonlParts(beam.PTransform):
         super().__init__()
         self._folder = folder
 
-    def expand(self, pcoll: beam.PCollection[Answer | DeadLetter]) -> beam.PCollection[None]:
+    def expand(self, pcoll: beam.PCollection[Answer | DeadLetter | str]) -> beam.PCollection[None]:
         """Apply to what is to be written."""
         return pcoll | "Write" >> beam.ParDo(_WriteParts(self._folder))
