@@ -9,6 +9,8 @@ from typing import Any
 
 from beam_jobs.handlers.beam_inference import ModelHandler, PredictionResult
 from modelfleet.serving.answer import Answer, DeadLetter
+from modelfleet.serving.chunk import Chunk
+from modelfleet.serving.chunk_answer import ChunkOutcome
 from modelfleet.serving.request import Request
 from modelfleet.serving.resident import ResidentConfig, ResidentFleet, get_resident
 
@@ -17,12 +19,13 @@ logger = logging.getLogger(__name__)
 _RELEASE_NAME = re.compile(r"(?:.*/)?0*([0-9]+)(?:\.json)?")
 
 
-class FleetModelHandler(ModelHandler[Request, PredictionResult, ResidentFleet]):
+class FleetModelHandler(ModelHandler[Request | Chunk, PredictionResult, ResidentFleet]):
     """Answers requests with the process's resident fleet.
 
-    Every request gives one ``PredictionResult`` whose ``inference`` is an ``Answer`` or a ``DeadLetter``; nothing
-    about the data raises, so one bad row never costs its batch. A new release needs no new model in Beam's sense:
-    the resident fleet loads it in the background and swaps one reference.
+    Every request gives one ``PredictionResult`` whose ``inference`` is an ``Answer`` or a ``DeadLetter``, every chunk
+    one whose ``inference`` is a ``ChunkOutcome``; nothing about the data raises, so one bad row never costs its batch.
+    A new release needs no new model in Beam's sense: the resident fleet loads it in the background and swaps one
+    reference.
 
     It also works in a pipeline of your own, without ``ReleaseSignal``, where every release file is the signal::
 
@@ -30,13 +33,17 @@ class FleetModelHandler(ModelHandler[Request, PredictionResult, ResidentFleet]):
 
     Args:
         config: Which resident fleet; equal ones in a process share it.
-        max_batch_rows: Most requests predicted in one call.
+        max_batch_rows: Most rows predicted in one call; a chunk of more is a batch of its own.
     """
 
     def __init__(self, config: ResidentConfig, *, max_batch_rows: int = 256) -> None:
         # Both at the maximum: whatever is there at the end of the bundle is predicted in one call, with no timer and
         # no state to wait for; bundles are short.
-        super().__init__(min_batch_size=max_batch_rows, max_batch_size=max_batch_rows)
+        super().__init__(
+            min_batch_size=max_batch_rows,
+            max_batch_size=max_batch_rows,
+            element_size_fn=lambda request: min(len(request), max_batch_rows) if isinstance(request, Chunk) else 1,
+        )
         self._config = config
 
     def load_model(self) -> ResidentFleet:
@@ -44,7 +51,7 @@ class FleetModelHandler(ModelHandler[Request, PredictionResult, ResidentFleet]):
         return get_resident(self._config)
 
     def run_inference(
-        self, batch: Sequence[Request], model: ResidentFleet, inference_args: Mapping[str, Any] | None = None
+        self, batch: Sequence[Request | Chunk], model: ResidentFleet, inference_args: Mapping[str, Any] | None = None
     ) -> Iterator[PredictionResult]:
         """Answer a batch, all of it by one generation.
 
@@ -71,7 +78,7 @@ class FleetModelHandler(ModelHandler[Request, PredictionResult, ResidentFleet]):
             return
         get_resident(self._config).notice(int(match[1]))
 
-    def get_num_bytes(self, batch: Sequence[Request]) -> int:
+    def get_num_bytes(self, batch: Sequence[Request | Chunk]) -> int:
         """Return the size of a batch for the metrics; Beam's own way is to pickle it."""
         return sum(len(request.original) for request in batch)
 
@@ -80,5 +87,5 @@ class FleetModelHandler(ModelHandler[Request, PredictionResult, ResidentFleet]):
         return "modelfleet_inference"
 
 
-def _generation_id(outcome: Answer | DeadLetter) -> str | None:
+def _generation_id(outcome: Answer | DeadLetter | ChunkOutcome) -> str | None:
     return None if outcome.generation is None else str(outcome.generation)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from apache_beam.transforms.window import TimestampedValue
 from beam_jobs.handlers.beam_inference import PredictionResult
 from beam_jobs.transforms.release_signal import NAMESPACE
 from modelfleet.serving.answer import Answer, DeadLetter
+from modelfleet.serving.chunk_answer import ChunkAnswer, ChunkOutcome
 
 DEAD = "dead"
 
@@ -28,11 +29,17 @@ class _TakeApart(beam.DoFn):
         if isinstance(outcome, DeadLetter):
             yield beam.pvalue.TaggedOutput(DEAD, outcome)
             return
-        self._answered.inc()
+        answers: Sequence[Answer | ChunkAnswer] = (outcome,)
+        if isinstance(outcome, ChunkOutcome):
+            answers = outcome.answers
+            for letter in outcome.dead_letters:
+                yield beam.pvalue.TaggedOutput(DEAD, letter)
         if self._generation is not None and outcome.generation != self._generation:
             self._swaps.inc()
         self._generation = outcome.generation
-        yield TimestampedValue(outcome, event_seconds(outcome))
+        for answer in answers:
+            self._answered.inc(answer.predictions)
+            yield TimestampedValue(answer, event_seconds(answer))
 
 
 class Outcomes(beam.PTransform):
@@ -44,13 +51,13 @@ class Outcomes(beam.PTransform):
 
     def expand(
         self, pcoll: beam.PCollection[PredictionResult]
-    ) -> tuple[beam.PCollection[Answer], beam.PCollection[DeadLetter]]:
+    ) -> tuple[beam.PCollection[Answer | ChunkAnswer], beam.PCollection[DeadLetter]]:
         """Apply to RunInference's output."""
         outputs = pcoll | "Take apart" >> beam.ParDo(_TakeApart()).with_outputs(DEAD, main="answers")
         return outputs["answers"], outputs[DEAD]
 
 
-def event_seconds(answer: Answer) -> float:
+def event_seconds(answer: Answer | ChunkAnswer) -> float:
     """Return when the request happened, in seconds since 1970; when it was answered, if it did not say."""
     time = datetime.fromisoformat(answer.event_time or answer.processed_time)
     return time.replace(tzinfo=UTC).timestamp() if time.tzinfo is None else time.timestamp()

@@ -9,21 +9,27 @@ from typing import Any
 import apache_beam as beam
 
 from modelfleet.serving.answer import DeadLetter, read_request
+from modelfleet.serving.chunk import Chunk
 from modelfleet.serving.request import Request
 
 BAD = "bad"
 
 
 class _Parse(beam.DoFn):
-    def process(self, element: bytes) -> Iterator[Any]:
-        read = read_request(element, now=datetime.now(UTC))
-        yield read if isinstance(read, Request) else beam.pvalue.TaggedOutput(BAD, read)
+    def process(self, element: bytes | Chunk) -> Iterator[Any]:
+        read = element if isinstance(element, Chunk) else read_request(element, now=datetime.now(UTC))
+        yield beam.pvalue.TaggedOutput(BAD, read) if isinstance(read, DeadLetter) else read
 
 
 class ParseRequests(beam.PTransform):
-    """Lines in; requests and dead letters out, one of them for every line."""
+    """Lines in; requests (or chunks of them) and dead letters out, one of them for every line.
 
-    def expand(self, pcoll: beam.PCollection[bytes]) -> tuple[beam.PCollection[Request], beam.PCollection[DeadLetter]]:
+    Chunks of a Parquet file have been read already and pass.
+    """
+
+    def expand(
+        self, pcoll: beam.PCollection[bytes | Chunk]
+    ) -> tuple[beam.PCollection[Request | Chunk], beam.PCollection[DeadLetter]]:
         """Apply to lines."""
         outputs = pcoll | "Parse" >> beam.ParDo(_Parse()).with_outputs(BAD, main="requests")
         return outputs["requests"], outputs[BAD]

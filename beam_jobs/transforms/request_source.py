@@ -1,4 +1,4 @@
-"""Requests from a folder: every JSONL file that appears in it is read once, whole, line by line."""
+"""Requests from a folder: every JSONL or Parquet file that appears in it is read once, whole."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ from apache_beam.transforms.userstate import BagStateSpec
 
 from beam_jobs.transforms.ticks import Ticks
 from modelfleet.serving.answer import DeadLetter
+from modelfleet.serving.chunk import Chunk
+from modelfleet.serving.parquet_requests import read_requests
 from modelfleet.serving.request import MAX_BYTES
 
 logger = logging.getLogger(__name__)
 
 UNREADABLE = "unreadable"
+JSONL, PARQUET = b".jsonl", b".parquet"
 FILES_PER_TICK = 500
 
 
@@ -43,9 +46,16 @@ class _NewFiles(beam.DoFn):
 
 
 class _Lines(beam.DoFn):
-    """Emits the lines of a file as bytes, without empty ones; a file that cannot be read is a dead letter."""
+    """Emits the lines of a file as bytes, without empty ones, or the chunks of a Parquet file.
+
+    A file that cannot be read is a dead letter.
+    """
 
     def process(self, element: bytes) -> Iterator[Any]:
+        if element.endswith(PARQUET):
+            for read in read_requests(element, now=datetime.now(UTC)):
+                yield beam.pvalue.TaggedOutput(UNREADABLE, read) if isinstance(read, DeadLetter) else read
+            return
         try:
             with open(element, "rb") as file:
                 while line := file.readline(MAX_BYTES + 2):
@@ -64,11 +74,12 @@ class _Lines(beam.DoFn):
 
 
 class RequestFolder(beam.PTransform):
-    """Watches a folder for ``*.jsonl`` and emits its lines, as bytes, and dead letters for files it cannot read.
+    """Watches a folder for ``*.jsonl`` and ``*.parquet`` and emits requests, and dead letters for what it cannot read.
 
-    Files are expected to appear by a rename from a name that begins with a dot or does not end in ``.jsonl``, so
-    that they are never seen half-written. A file that is replaced or grows is read again, from its start: a request
-    may then be answered twice but never lost.
+    A line of a JSONL file comes out as bytes, the rows of a Parquet file as chunks (``modelfleet.serving.chunk``).
+    Files are expected to appear by a rename from a name that begins with a dot or has another ending, so that they are
+    never seen half-written. A file that is replaced or grows is read again, from its start: a request may then be
+    answered twice but never lost.
 
     Args:
         folder: Made if it is not there.
@@ -80,7 +91,9 @@ class RequestFolder(beam.PTransform):
         self._folder = folder
         self._poll_seconds = poll_seconds
 
-    def expand(self, pbegin: beam.pvalue.PBegin) -> tuple[beam.PCollection[bytes], beam.PCollection[DeadLetter]]:
+    def expand(
+        self, pbegin: beam.pvalue.PBegin
+    ) -> tuple[beam.PCollection[bytes | Chunk], beam.PCollection[DeadLetter]]:
         """Apply to the pipeline itself."""
         folder = self._folder
         outputs = (
@@ -103,7 +116,7 @@ def _request_files(folder: str) -> dict[bytes, bytes]:
     try:
         with os.scandir(os.fsencode(folder)) as entries:
             for entry in entries:
-                if entry.name.endswith(b".jsonl") and not entry.name.startswith(b".") and entry.is_file():
+                if entry.name.endswith((JSONL, PARQUET)) and not entry.name.startswith(b".") and entry.is_file():
                     status = entry.stat()
                     identity = b"%s\0%d\0%d" % (entry.name, status.st_mtime_ns, status.st_size)
                     files[hashlib.blake2b(identity, digest_size=12).digest()] = entry.path

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelfleet.data.encode import encode_raw_table, encode_records, encode_table
+from modelfleet.data.encode import encode_columns, encode_raw_table, encode_records, encode_table
+from modelfleet.data.encoded import EncodedRows
 from modelfleet.data.schema import Feature, Schema
 from modelfleet.errors import DataError
 from modelfleet.spec import ColumnType, Task
@@ -93,6 +94,45 @@ def test_an_absent_column_is_an_error_and_names_the_nearest() -> None:
     assert errors[1] == "the row has no column 'c'"
     with pytest.raises(DataError, match="the rows have no column 'c'"):
         encode_table(SCHEMA, pa.table({"x": [1.0]}))
+
+
+DEFAULTS = {"c": "b", "x": 1.5, "i": "", "t": False}
+GROWN = SCHEMA.model_copy(
+    update={"features": tuple(f.model_copy(update={"default": DEFAULTS[f.name]}) for f in SCHEMA.features)}
+)
+"""The schema of a fleet whose every feature some producers do not send yet."""
+
+
+def test_an_absent_column_has_its_default_and_null_stays_missing() -> None:
+    here = {"c": "é", "x": 2.0, "i": 3, "t": True}
+    for absent in here:
+        rows = [{name: value for name, value in here.items() if name != absent}] * 2
+        columns = {name: [row[name] for row in rows] for name in rows[0]}
+        encoded = [
+            encode_records(GROWN, rows)[0],
+            encode_columns(GROWN, columns, 2)[0],
+            encode_raw_table(GROWN, pa.table(columns))[0],
+        ]
+        [expected] = _lists(encode_records(SCHEMA, [here | {absent: DEFAULTS[absent]}])[0])
+        for found in encoded:
+            assert _lists(found) == [expected] * 2
+    nulls = [dict.fromkeys(here)]
+    assert _lists(encode_records(GROWN, nulls)[0]) == _lists(encode_records(SCHEMA, nulls)[0])
+    assert _lists(encode_columns(GROWN, {name: [None] for name in here}, 1)[0]) == _lists(
+        encode_records(SCHEMA, nulls)[0]
+    )
+
+
+def _lists(encoded: EncodedRows) -> list[list[str]]:
+    return [[str(v) for v in (*c, *n)] for c, n in zip(encoded.codes, encoded.numbers, strict=True)]
+
+
+def test_a_default_is_part_of_the_schema_and_its_absence_leaves_old_fingerprints_alone() -> None:
+    assert SCHEMA.fingerprint == "6ca7b4779617ef2ae249447d5552e53590652ce196b9a287aff2e97c87dec5ce"
+    assert GROWN.fingerprint != SCHEMA.fingerprint
+    for schema in (SCHEMA, GROWN):
+        again = Schema.model_validate_json(schema.model_dump_json())
+        assert (again, again.fingerprint) == (schema, schema.fingerprint)
 
 
 CELLS = {

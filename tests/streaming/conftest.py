@@ -30,6 +30,7 @@ from modelfleet.home import FleetHome, Home
 from modelfleet.releases.ledger import Ledger
 from modelfleet.releases.manifest import BundleRef, Release
 from modelfleet.serving.answer import Answer, DeadLetter
+from modelfleet.serving.chunk_answer import ChunkAnswer, read_answer
 from modelfleet.spec.data import ColumnType
 from modelfleet.spec.fleet import FleetSpec, Task
 
@@ -103,8 +104,8 @@ class Shop:
         row = {"store": "a", "x": 1.0} | changes
         return json.dumps({"request_id": request_id, "event_time": "2026-01-31T12:00:00Z", "row": row}).encode()
 
-    def answers(self) -> list[Answer]:
-        return [Answer.from_json(line) for line in _lines(self.folders.answers)]
+    def answers(self) -> list[Answer | ChunkAnswer]:
+        return [read_answer(line) for line in _lines(self.folders.answers)]
 
     def dead_letters(self) -> list[DeadLetter]:
         return [DeadLetter.from_json(line) for line in _lines(self.folders.dead_letters)]

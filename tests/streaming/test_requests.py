@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import uuid
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from modelfleet.serving.chunk_answer import ChunkAnswer
 from modelfleet.serving.request import MAX_BYTES
 
 pytestmark = pytest.mark.flink
@@ -38,6 +42,42 @@ def test_every_line_is_an_answer_or_a_dead_letter(live):
     assert {letter.stage for letter in letters} == {"parse", "predict"}
     answered = {answer.request_id for answer in shop.answers()}
     assert {"text for x", "unknown"} & answered == set()
+
+
+def test_a_chunk_is_one_answer_and_its_bad_rows_are_dead_letters(live):
+    shop = live.shop
+    columns = {"store": ["a", "b", "nowhere", "a"], "x": [1, 2.5, 3, "blue"]}
+    rows = [{name: values[i] for name, values in columns.items()} for i in range(4)]
+    chunks = [{"request_id": "by column", "columns": columns}, {"request_id": "by row", "rows": rows}]
+    shop.drop([shop.request(), *(json.dumps(chunk).encode() for chunk in chunks), shop.request()])
+    shop.until(lambda: not shop.unanswered())
+    ours = {answer.request_id: answer for answer in shop.answers() if isinstance(answer, ChunkAnswer)}
+    assert ours.keys() == {"by column", "by row"}
+    for answer in ours.values():
+        added = answer.generation
+        assert answer.prediction == [pytest.approx(1 + added), pytest.approx(2.5 + added), None, None]
+        assert answer.served_by == ["entity", "entity", None, None]
+    letters = [letter for letter in shop.dead_letters() if letter.request_id in ours]
+    assert sorted((letter.request_id, letter.row) for letter in letters) == [
+        ("by column", 2), ("by column", 3), ("by row", 2), ("by row", 3),
+    ]  # fmt: skip
+
+
+def test_a_parquet_file_is_answered_row_by_row_and_a_damaged_one_is_a_dead_letter(live):
+    shop = live.shop
+    ids = [uuid.uuid4().hex for _ in range(2000)]
+    table = pa.table({"request_id": ids, "store": ["a", "b"] * 1000, "x": [float(i) for i in range(2000)]})
+    for name, write in (
+        ("rows", lambda path: pq.write_table(table, path, row_group_size=300)),
+        ("damaged", lambda path: path.write_bytes(b"PAR1 is not enough PAR1")),
+    ):
+        write(shop.folders.requests / f".{name}")
+        (shop.folders.requests / f".{name}").rename(shop.folders.requests / f"{name}.parquet")
+    shop.sent += ids
+    shop.until(lambda: not shop.unanswered())
+    ours = {answer.request_id: answer for answer in shop.answers() if answer.request_id in set(ids)}
+    assert ours[ids[7]].prediction == pytest.approx(7.0 + ours[ids[7]].generation, abs=1e-3)
+    shop.until(lambda: any("damaged.parquet" in letter.reason for letter in shop.dead_letters()))
 
 
 def test_the_event_time_is_kept(live):

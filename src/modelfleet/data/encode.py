@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,13 +20,22 @@ from modelfleet.errors import DataError, nearest
 from modelfleet.spec.data import ColumnType
 
 _LARGEST_WHOLE = 10**18
+_PLAIN: dict[ColumnType, set[type]] = {
+    ColumnType.NUMBER: {int, float, type(None)},
+    ColumnType.INTEGER: {int, type(None)},
+    ColumnType.BOOLEAN: {bool, type(None)},
+}
+"""Types of values that are encoded a column at a time."""
+
+_LOOK = UNSEEN - 1
+"""Stands for "look closer" while a column of texts is encoded."""
 
 
 def encode_table(schema: Schema, table: pa.Table) -> EncodedRows:
     """Encode a table whose columns are typed already, such as a prepared shard.
 
     Raises:
-        DataError: A feature is not among the columns, or a column holds what does not fit its type.
+        DataError: A feature without a default is not among the columns, or a column holds what does not fit its type.
     """
     encoded, errors = encode_raw_table(schema, table)
     for row, reason in errors.items():
@@ -45,9 +55,9 @@ def encode_raw_table(schema: Schema, table: pa.Table) -> tuple[EncodedRows, dict
         "missing").
 
     Raises:
-        DataError: A feature is not among the columns.
+        DataError: A feature without a default is not among the columns.
     """
-    _require(schema, table)
+    table = _completed(schema, table)
     n = len(table)
     errors: dict[int, str] = {}
     codes = np.empty((n, len(schema.categories)), np.int32)
@@ -65,12 +75,13 @@ def encode_records(schema: Schema, rows: Sequence[Mapping[str, object]]) -> tupl
     Args:
         schema: What the models expect.
         rows: n mappings of column to value; columns that are not features are not looked at. A value of None or
-            the empty text is missing; an absent feature is an error.
+            the empty text is missing; an absent feature has its default, or is an error.
 
     Returns:
         The n encoded rows, and for each row that cannot be encoded, one sentence (its encoding is all missing).
     """
     encoders = _encoders(schema)
+    defaults = schema.defaults
     categories, numbers = len(schema.categories), len(schema.numbers)
     codes = np.full((len(rows), categories), MISSING, np.int32)
     values = np.full((len(rows), numbers), np.nan, np.float64)
@@ -78,6 +89,8 @@ def encode_records(schema: Schema, rows: Sequence[Mapping[str, object]]) -> tupl
     for i, row in enumerate(rows):
         code: list[int] = []
         value: list[float] = []
+        if defaults and not defaults.keys() <= row.keys():
+            row = {**defaults, **row}  # noqa: PLW2901
         try:
             for name, is_category, encode in encoders:
                 (code if is_category else value).append(encode(row[name]))  # type: ignore[arg-type]
@@ -90,19 +103,83 @@ def encode_records(schema: Schema, rows: Sequence[Mapping[str, object]]) -> tupl
     return EncodedRows(codes, values), errors
 
 
+def encode_columns(
+    schema: Schema, columns: Mapping[str, Sequence[object]], n: int
+) -> tuple[EncodedRows, dict[int, str]]:
+    """Encode columns as they come in requests: what ``encode_records`` says of their rows, in a tenth of the time.
+
+    Args:
+        schema: What the models expect.
+        columns: Column to its values, as JSON gives them.
+        n: How many each has.
+
+    Returns:
+        As ``encode_records``; the encoding of a value that does not fit is "missing".
+    """
+    codes = np.full((n, len(schema.categories)), MISSING, np.int32)
+    numbers = np.full((n, len(schema.numbers)), np.nan, np.float64)
+    errors: dict[int, str] = {}
+    places: list[NDArray[Any]] = [*codes.T, *numbers.T]
+    for feature, into in zip((*schema.categories, *schema.numbers), places, strict=True):
+        name = feature.name
+        if name not in columns and feature.default is None:
+            absent = f"the row has no column '{name}'{nearest(name, columns)}"
+            errors = dict.fromkeys(range(n), absent) | errors
+            continue
+        values = columns[name] if name in columns else [feature.default] * n
+        known = _known(feature, schema.missing)
+        encode = _category(known) if feature.kind == "category" else _number(feature, frozenset(schema.missing))
+        for i in _unusual(feature, known, values, into):
+            try:
+                into[i] = encode(values[i])
+                if isinstance(values[i], dict | list):
+                    raise ValueError("expected a plain value")
+            except ValueError as error:
+                errors.setdefault(i, f"column '{name}' is {_short(values[i])}: {error}")
+    return EncodedRows(codes, numbers), errors
+
+
+def _unusual(
+    feature: Feature, known: Mapping[object, int], values: Sequence[object], into: NDArray[Any]
+) -> Sequence[int]:
+    """Encode a column's usual values into an array; return the positions of the others."""
+    every = range(len(values))
+    if feature.kind == "category":
+        try:
+            into[:] = [known.get(value, _LOOK) for value in values]
+        except TypeError:  # a list or an object
+            return every
+        return np.flatnonzero(into == _LOOK).tolist()
+    if not set(map(type, values)) <= _PLAIN[feature.type]:
+        return every
+    try:
+        into[:] = np.array(values, np.float64)
+    except OverflowError:
+        return every
+    return np.flatnonzero(np.abs(into) >= _LARGEST_WHOLE).tolist()  # NaN, a missing value, compares false
+
+
 @lru_cache(maxsize=64)
 def _encoders(schema: Schema) -> tuple[tuple[str, bool, Callable[[object], float]], ...]:
     missing = frozenset(schema.missing)
     return tuple(
-        (f.name, f.kind == "category", _category(f, missing) if f.kind == "category" else _number(f, missing))
+        (
+            f.name,
+            f.kind == "category",
+            _category(_known(f, schema.missing)) if f.kind == "category" else _number(f, missing),
+        )
         for f in (*schema.categories, *schema.numbers)
     )
 
 
-def _category(feature: Feature, missing: frozenset[str]) -> Callable[[object], float]:
-    known = {level: i + 1 for i, level in enumerate(feature.levels or ())}
-    known |= dict.fromkeys(("", *missing), MISSING)
+@lru_cache(maxsize=4096)
+def _known(feature: Feature, missing: tuple[str, ...]) -> Mapping[object, int]:
+    """Return the code of each text that has one; none for a number."""
+    known: dict[object, int] = {level: i + 1 for i, level in enumerate(feature.levels or ())}
+    return known | dict.fromkeys(("", *missing), MISSING)
 
+
+def _category(known: Mapping[object, int]) -> Callable[[object], float]:
     def encode(value: object) -> int:
         return known.get(text_of(value), UNSEEN)
 
@@ -176,13 +253,18 @@ def _truths(column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
     return column.cast(pa.int8()).cast(pa.float64())
 
 
-def _require(schema: Schema, table: pa.Table) -> None:
+def _completed(schema: Schema, table: pa.Table) -> pa.Table:
+    """Return the table with each absent feature's default in all rows."""
     for feature in schema.features:
-        if feature.name not in table.column_names:
+        if feature.name in table.column_names:
+            continue
+        if feature.default is None:
             raise DataError(
                 f"the rows have no column '{feature.name}', which the models need"
                 f"{nearest(feature.name, table.column_names)}"
             )
+        table = table.append_column(feature.name, pa.array([text_of(feature.default)] * len(table), pa.string()))
+    return table
 
 
 def _short(value: object) -> str:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from modelfleet.data.text import TEXT, as_text, text_of
+from modelfleet.data.text import BLANKS, TEXT, as_text, text_of
 from modelfleet.data.typed import is_missing, type_column
 from modelfleet.errors import DataError, nearest
 from modelfleet.spec.data import ColumnType
@@ -69,6 +69,18 @@ def entity_keys(columns: Sequence[pa.DictionaryArray], missing: Collection[str] 
         parts.append(texts.take(column.indices))
     keys = pc.binary_join_element_wise(*parts, _SEPARATOR)
     return keys.dictionary_encode().cast(TEXT)
+
+
+def plain_entities(values: Sequence[object], missing: Collection[str] = ()) -> list[str] | None:
+    """Return the keys of n rows by their only key column, as ``entity_key`` would, if all are plain texts.
+
+    Returns:
+        The keys; None where a value is no text or means "no value", and nothing is said of any.
+    """
+    if not set(map(type, values)) <= {str}:
+        return None
+    keys = [str(value).strip(BLANKS) for value in values]
+    return None if not {EMPTY, *missing}.isdisjoint(keys) else keys
 
 
 def table_entities(schema: Schema, table: pa.Table) -> pa.DictionaryArray:

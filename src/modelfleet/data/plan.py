@@ -75,15 +75,19 @@ class PreparePlan:
 
         Enough to see whether a family takes its parameters.
         """
-        kinds = {name: self.columns[name].type for name in self.features}
         return Schema(
             entity=self.spec.entity,
             target=self.spec.data.target,
             task=self.spec.task,
             classes=() if self.spec.task is Task.REGRESSION else ("0", "1"),
             features=tuple(
-                Feature(name=name, type=kind, levels=() if kind is ColumnType.CATEGORY else None)
-                for name, kind in kinds.items()
+                Feature(
+                    name=name,
+                    type=self.columns[name].type,
+                    levels=() if self.columns[name].type is ColumnType.CATEGORY else None,
+                    default=self.columns[name].default,
+                )
+                for name in self.features
             ),
             missing=self.missing,
         )

@@ -44,7 +44,7 @@ def resolve_schema(plan: PreparePlan, facts: Facts) -> tuple[Schema, dict[str, i
             levels = _most_frequent(counts, plan.max_levels(name))
             if len(levels) < len(counts):
                 capped[name] = len(counts)
-        features.append(Feature(name=name, type=kind, levels=levels))
+        features.append(Feature(name=name, type=kind, levels=levels, default=plan.columns[name].default))
     schema = Schema(
         entity=plan.spec.entity,
         target=plan.spec.data.target,

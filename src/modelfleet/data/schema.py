@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 from modelfleet.spec.data import ColumnType
 from modelfleet.spec.fleet import Task
@@ -19,6 +19,8 @@ class Feature(BaseModel):
         name: The column.
         type: What its values are; ``number``, ``integer``, ``boolean`` or ``category``.
         levels: For a category, its known levels, sorted; every other value is "unseen". None for the rest.
+        default: Value of a row that lacks the column; the empty text means a missing one. None means that such a row
+            cannot be predicted.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -26,6 +28,15 @@ class Feature(BaseModel):
     name: str
     type: ColumnType
     levels: tuple[str, ...] | None = None
+    default: str | int | float | bool | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_absent_default(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave an absent default out: a schema that never had one keeps its fingerprint."""
+        document: dict[str, Any] = write(self)
+        if self.default is None:
+            del document["default"]
+        return document
 
     @property
     def kind(self) -> Literal["category", "number"]:
@@ -63,6 +74,16 @@ class Schema(BaseModel):
     def numbers(self) -> tuple[Feature, ...]:
         """The other features, in order: column j of ``EncodedRows.numbers``."""
         return tuple(f for f in self.features if f.kind == "number")
+
+    @property
+    def defaults(self) -> dict[str, str | int | float | bool]:
+        """The value of each feature that a row may lack."""
+        return {f.name: f.default for f in self.features if f.default is not None}
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The columns that no row may lack: entity and features without a default."""
+        return (*self.entity, *(f.name for f in self.features if f.default is None))
 
     @property
     def outputs(self) -> int:

@@ -17,7 +17,7 @@ def signature(bundle: Bundle) -> ModelSignature:
 
     Inputs are of type "any": MLflow would refuse whole numbers where it was told "double", gaps where it was told
     "long", and codes where it was told "string". The model checks values itself, by the bundle's schema; MLflow
-    checks that no column is missing.
+    checks that no column without a default is missing.
 
     Args:
         bundle: The bundle that will predict.
@@ -30,6 +30,7 @@ def signature(bundle: Bundle) -> ModelSignature:
     needed = dict.fromkeys(
         [name for schema in schemas for name in schema.entity] + [f.name for schema in schemas for f in schema.features]
     )
+    required = {name for schema in schemas for name in schema.required}
     classes = sorted({label for schema in schemas for label in schema.classes})
     outputs = [
         ColSpec(DataType.string, "entity"),
@@ -38,4 +39,6 @@ def signature(bundle: Bundle) -> ModelSignature:
         ColSpec(DataType.string, "served_by"),
         *(ColSpec(DataType.double, f"{PROBABILITY}{label}") for label in classes),
     ]
-    return ModelSignature(inputs=Schema([ColSpec(AnyType(), name) for name in needed]), outputs=Schema(outputs))
+    return ModelSignature(
+        inputs=Schema([ColSpec(AnyType(), name, required=name in required) for name in needed]), outputs=Schema(outputs)
+    )

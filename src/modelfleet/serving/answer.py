@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from modelfleet.serving.chunk import Chunk
     from modelfleet.serving.request import Request
 
 ServedBy = Literal["entity", "pooled"]
@@ -45,14 +46,19 @@ class Answer:
     processed_time: str
     process: str
 
+    @property
+    def predictions(self) -> int:
+        """Number of rows that have one: one, as a chunk's answer may have many."""
+        return 1
+
     def to_json(self) -> str:
         """Return one line of JSON, without a line end, in plain ASCII."""
-        return json.dumps(asdict(self), allow_nan=False)
+        return json.dumps(vars(self), allow_nan=False)
 
     @classmethod
     def from_json(cls, line: str | bytes) -> Answer:
         """Read what ``to_json`` wrote; keys added by later versions are ignored."""
-        return cls(**_known(cls, line))
+        return cls(**known_fields(cls, line))
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,8 @@ class DeadLetter:
         encoding: ``text`` or ``base64``: what ``original`` is.
         generation: The release that was asked; None before a release was involved.
         time: ISO 8601 in UTC.
+        row: Position of the row in its chunk, whose id ``request_id`` then is; ``original`` is a single request for
+            that row alone. None for a whole request.
     """
 
     reason: str
@@ -78,6 +86,7 @@ class DeadLetter:
     encoding: Literal["text", "base64"]
     generation: int | None
     time: str
+    row: int | None = None
 
     @classmethod
     def of(
@@ -90,6 +99,7 @@ class DeadLetter:
         request_id: str | None = None,
         entity: str | None = None,
         generation: int | None = None,
+        row: int | None = None,
     ) -> DeadLetter:
         """Return the dead letter for the bytes of a request; they can be had back by ``original_bytes``."""
         encoding: Literal["text", "base64"] = "text"
@@ -97,7 +107,7 @@ class DeadLetter:
             text = original.decode("utf-8")
         except UnicodeDecodeError:
             text, encoding = base64.b64encode(original).decode("ascii"), "base64"
-        return cls(reason, stage, request_id, entity, text, encoding, generation, now.isoformat())
+        return cls(reason, stage, request_id, entity, text, encoding, generation, now.isoformat(), row)
 
     def original_bytes(self) -> bytes:
         """Return the request byte for byte, so that it can be sent again."""
@@ -105,25 +115,26 @@ class DeadLetter:
 
     def to_json(self) -> str:
         """Return one line of JSON, without a line end, in plain ASCII."""
-        return json.dumps(asdict(self), allow_nan=False)
+        return json.dumps(vars(self), allow_nan=False)
 
     @classmethod
     def from_json(cls, line: str | bytes) -> DeadLetter:
         """Read what ``to_json`` wrote; keys added by later versions are ignored."""
-        return cls(**_known(cls, line))
+        return cls(**known_fields(cls, line))
 
 
-def read_request(line: bytes | str, *, now: datetime) -> Request | DeadLetter:
-    """Read one request; whatever the bytes are, the outcome is a request or a dead letter.
+def read_request(line: bytes | str, *, now: datetime) -> Request | Chunk | DeadLetter:
+    """Read one request, single or chunk; whatever the bytes are, the outcome is that or a dead letter.
 
     Args:
         line: One line of JSON.
         now: The time written into a dead letter, with a time zone.
     """
-    from modelfleet.serving.request import BadRequestError, parse_request
+    from modelfleet.serving.chunk import parse_message
+    from modelfleet.serving.request import BadRequestError
 
     try:
-        return parse_request(line)
+        return parse_message(line)
     except BadRequestError as error:
         original = line if isinstance(line, bytes) else line.encode("utf-8", "surrogatepass")
         return DeadLetter.of(
@@ -131,6 +142,7 @@ def read_request(line: bytes | str, *, now: datetime) -> Request | DeadLetter:
         )
 
 
-def _known(of: type[Answer | DeadLetter], line: str | bytes) -> dict[str, Any]:
+def known_fields(of: type[Any], line: str | bytes) -> dict[str, Any]:
+    """Return the values of a line's keys that are fields of a dataclass."""
     document = json.loads(line)
-    return {name: document[name] for name in of.__dataclass_fields__}
+    return {name: document[name] for name in of.__dataclass_fields__ if name in document}

@@ -78,7 +78,7 @@ def predict_rows(fleet: LoadedFleet, rows: Sequence[Mapping[str, Any]]) -> list[
     schema = fleet.any_schema
     for i, row in enumerate(rows):
         try:
-            entities[i] = _entity(row, schema)
+            entities[i] = row_entity(row, schema)
         except ValueError as error:
             results[i] = Failure(str(error), None)
             continue
@@ -121,7 +121,12 @@ def class_and_score(fleet: LoadedFleet, values: NDArray[np.float64]) -> tuple[ND
     return best, values[np.arange(len(values)), best]
 
 
-def _entity(row: Mapping[str, Any], schema: Schema) -> str:
+def row_entity(row: Mapping[str, Any], schema: Schema) -> str:
+    """Return the key of a row's entity.
+
+    Raises:
+        ValueError: It has none; the message is the reason.
+    """
     for column in schema.entity:
         if column not in row:
             raise ValueError(f"the row has no column '{column}', which says whose it is{nearest(column, row)}")

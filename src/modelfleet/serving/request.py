@@ -1,7 +1,8 @@
 """A request: one line of JSON that asks for one prediction.
 
 ``{"request_id": "r-1", "event_time": "2026-01-31T12:00:00Z", "row": {"age": 39, ...}}``; ``event_time`` may be
-absent. Whatever the bytes are, the outcome is a request or one ``BadRequestError`` with the reason.
+absent. Whatever the bytes are, the outcome is a request or one ``BadRequestError`` with the reason. A request for many
+rows at once is a chunk (``modelfleet.serving.chunk``).
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ MAX_ID = 256
 """Longest ``request_id``, in characters."""
 
 _SHOWN = 80
+_NESTED = (dict, list)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -63,6 +65,23 @@ class Request:
     original: bytes
 
 
+@dataclass(frozen=True)
+class Envelope:
+    """What a request says besides its rows.
+
+    Attributes:
+        request_id: As in ``Request``.
+        event_time: As in ``Request``.
+        document: The whole JSON object.
+        original: The bytes of the line.
+    """
+
+    request_id: str
+    event_time: datetime | None
+    document: Mapping[str, Any]
+    original: bytes
+
+
 def parse_request(line: bytes | str, *, max_bytes: int = MAX_BYTES) -> Request:
     """Read one request.
 
@@ -73,21 +92,37 @@ def parse_request(line: bytes | str, *, max_bytes: int = MAX_BYTES) -> Request:
     Raises:
         BadRequestError: The line is not a request; never any other exception, whatever the bytes.
     """
+    return single_request(open_envelope(line, max_bytes=max_bytes))
+
+
+def open_envelope(line: bytes | str, *, max_bytes: int = MAX_BYTES) -> Envelope:
+    """Read what any request has; see ``parse_request``."""
     original = line if isinstance(line, bytes) else line.encode("utf-8", "surrogatepass")
     original = original.rstrip(b"\r\n")
     if len(original) > max_bytes:
         raise BadRequestError(f"the request has {len(original)} bytes, more than the limit of {max_bytes}")
     document = _load(original)
     if not isinstance(document, dict):
-        raise BadRequestError(f"a request is a JSON object, but this is {_kind(document)}")
+        raise BadRequestError(f"a request is a JSON object, but this is {kind_of(document)}")
     request_id = _request_id(document)
     try:
-        _check_depth(document)
-        row = _row(document)
-        event_time = _event_time(document.get("event_time"))
+        _check_depth(document, original)
+        event_time = event_time_of(document.get("event_time"))
     except BadRequestError as error:
         raise BadRequestError(error.reason, request_id) from None
-    return Request(request_id, row, event_time, original)
+    return Envelope(request_id, event_time, document, original)
+
+
+def single_request(envelope: Envelope) -> Request:
+    """Return the request for one row; see ``parse_request``."""
+    if "row" not in envelope.document:
+        reason = "row is missing; it must be an object from column to value (or send rows or columns, for many)"
+        raise BadRequestError(reason, envelope.request_id)
+    row = envelope.document["row"]
+    if not isinstance(row, dict):
+        reason = f"row must be an object from column to value, but is {kind_of(row)}"
+        raise BadRequestError(reason, envelope.request_id)
+    return Request(envelope.request_id, row, envelope.event_time, envelope.original)
 
 
 def shown(value: object) -> str:
@@ -105,7 +140,11 @@ def _load(original: bytes) -> object:
         raise BadRequestError("the request is empty")
     try:
         document: object = json.loads(
-            text, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_unique_keys
+            text,
+            parse_constant=_refuse_constant,
+            # Columns of numbers are looked at as arrays, later: a call per number would cost more than all the rest
+            parse_float=None if '"columns"' in text else _finite,
+            object_pairs_hook=_unique_keys,
         )
         if _SURROGATE.search(text):
             json.dumps(document, ensure_ascii=False).encode("utf-8")
@@ -142,17 +181,21 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def _check_depth(document: object) -> None:
+def _check_depth(document: object, original: bytes) -> None:
+    left = original.count(b"{") + original.count(b"[") - 1  # no more containers than that: most looks end at once
     level: list[object] = [document]
     for _ in range(MAX_DEPTH):
+        if left <= 0:
+            return
         level = [
             inner
             for value in level
             for inner in (value.values() if isinstance(value, dict) else value if isinstance(value, list) else ())
-            if isinstance(inner, dict | list)
+            if isinstance(inner, _NESTED)
         ]
         if not level:
             return
+        left -= len(level)
     raise BadRequestError(f"the request is nested deeper than {MAX_DEPTH} levels")
 
 
@@ -161,26 +204,22 @@ def _request_id(document: Mapping[str, Any]) -> str:
         raise BadRequestError("request_id is missing; it must be a text that is unique per request")
     value = document["request_id"]
     if not isinstance(value, str):
-        raise BadRequestError(f"request_id must be a text, but is {_kind(value)}: {shown(value)}")
+        raise BadRequestError(f"request_id must be a text, but is {kind_of(value)}: {shown(value)}")
     if not value or len(value) > MAX_ID:
         raise BadRequestError(f"request_id must have 1 to {MAX_ID} characters, but has {len(value)}")
     return value
 
 
-def _row(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    if "row" not in document:
-        raise BadRequestError("row is missing; it must be an object from column to value")
-    value = document["row"]
-    if not isinstance(value, dict):
-        raise BadRequestError(f"row must be an object from column to value, but is {_kind(value)}")
-    return value
+def event_time_of(value: object) -> datetime | None:
+    """Return an event time in UTC; None where there is none.
 
-
-def _event_time(value: object) -> datetime | None:
+    Raises:
+        BadRequestError: It is no ISO 8601 text.
+    """
     if value is None:
         return None
     if not isinstance(value, str):
-        raise BadRequestError(f"event_time must be an ISO 8601 text, but is {_kind(value)}: {shown(value)}")
+        raise BadRequestError(f"event_time must be an ISO 8601 text, but is {kind_of(value)}: {shown(value)}")
     try:
         time = datetime.fromisoformat(value)
         return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
@@ -188,6 +227,7 @@ def _event_time(value: object) -> datetime | None:
         raise BadRequestError(f"event_time is not an ISO 8601 time: {shown(value)}") from None
 
 
-def _kind(value: object) -> str:
+def kind_of(value: object) -> str:
+    """Return what a JSON value is, for a message."""
     kinds = {type(None): "null", bool: "a boolean", int: "a number", float: "a number", str: "a text", list: "a list"}
     return kinds.get(type(value), "an object")

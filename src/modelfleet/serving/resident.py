@@ -16,16 +16,19 @@ from typing import TYPE_CHECKING
 from modelfleet.errors import BundleError, LedgerEmptyError, ModelfleetError, ReleaseError
 from modelfleet.releases.ledger import Ledger
 from modelfleet.serving.answer import Answer, DeadLetter
+from modelfleet.serving.chunk_answer import answer_chunk
 from modelfleet.serving.lease import PERIODS, Lease, LeaseFolder, LeaseKeeper, Refusal, process_name
 from modelfleet.serving.loading import load_release
 from modelfleet.serving.predict import Failure, Prediction, predict_rows
+from modelfleet.serving.request import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from modelfleet.releases.manifest import Release
+    from modelfleet.serving.chunk import Chunk
+    from modelfleet.serving.chunk_answer import ChunkOutcome
     from modelfleet.serving.loading import LoadedFleet
-    from modelfleet.serving.request import Request
 
 logger = logging.getLogger(__name__)
 
@@ -131,16 +134,21 @@ class ResidentFleet:
             refused = self._refused | self._unreadable
         return tuple(Refusal(generation=g, reason=reason) for g, reason in sorted(refused.items()))
 
-    def predict(self, requests: Sequence[Request]) -> list[Answer | DeadLetter]:
-        """Answer a batch; one result per request, in order. Never raises for data.
+    def predict(self, requests: Sequence[Request | Chunk]) -> list[Answer | DeadLetter | ChunkOutcome]:
+        """Answer a batch; one result per request or chunk, in order. Never raises for data.
 
         Args:
             requests: Any number of them; all are answered by one generation.
         """
         serving = self._current()
-        results = predict_rows(serving, [request.row for request in requests])
+        singles = iter(predict_rows(serving, [request.row for request in requests if isinstance(request, Request)]))
         now = self._clock()
-        return [self._result(*pair, serving.generation, now) for pair in zip(requests, results, strict=True)]
+        return [
+            self._result(request, next(singles), serving.generation, now)
+            if isinstance(request, Request)
+            else answer_chunk(serving, request, fleet=self.fleet, process=self.process, now=now)
+            for request in requests
+        ]
 
     def close(self) -> None:
         """Stop the threads and remove the lease; calling it again does nothing."""

@@ -56,9 +56,7 @@ def files_to_score(spec: FleetSpec, source: str, schemas: Iterable[Schema]) -> t
         if width == len(data.columns) - 1:
             columns = {name: column for name, column in data.columns.items() if name != data.target}
             data = data.model_copy(update={"columns": columns})
-    needed = dict.fromkeys(
-        name for schema in schemas for name in (*schema.entity, *(feature.name for feature in schema.features))
-    )
+    needed = dict.fromkeys(name for schema in schemas for name in schema.required)
     for file in files:
         names = column_names(file, data)
         for name in needed:

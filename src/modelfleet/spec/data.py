@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -43,6 +45,15 @@ UNUSED_TYPES = frozenset({ColumnType.DATE, ColumnType.TEXT})
 """Types no family can use as a feature yet; such columns must be ``ignore`` (or ``row_id``/``group``)."""
 
 
+_FITS: dict[ColumnType, Callable[[object], bool]] = {
+    ColumnType.NUMBER: lambda value: type(value) in (int, float) and math.isfinite(value),  # type: ignore[arg-type]
+    ColumnType.INTEGER: lambda value: type(value) is int and abs(value) < 10**18,
+    ColumnType.BOOLEAN: lambda value: type(value) is bool,
+    ColumnType.CATEGORY: lambda value: type(value) is str,
+}
+"""Whether a default is a value of a feature's type."""
+
+
 class Column(Section):
     """One column. In YAML ``age: number`` is short for ``age: {type: number, role: feature}``.
 
@@ -51,11 +62,15 @@ class Column(Section):
         role: What the column is for.
         max_levels: Largest number of levels kept for a category; rarer ones become "other". Absent means the
             data section's ``max_levels``.
+        default: Value a request (or a file to score) is taken to have that lacks the column, so that a fleet may need
+            a new feature while older producers still send without it; the empty text means a missing value. Absent
+            means that such a row is an error.
     """
 
     type: ColumnType
     role: ColumnRole = ColumnRole.FEATURE
     max_levels: int | None = Field(default=None, ge=1)
+    default: str | int | float | bool | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -68,6 +83,10 @@ class Column(Section):
             raise ValueError(
                 f"a column of type '{self.type}' cannot be a feature yet; give it role: ignore (or row_id, group)"
             )
+        if self.default is not None and self.role is not ColumnRole.FEATURE:
+            raise ValueError(f"default: {self.default!r} is for features, but the column's role is {self.role}")
+        if self.default not in (None, "") and not _FITS[self.type](self.default):
+            raise ValueError(f"default: {self.default!r} is no value of a column of type '{self.type}'")
         return self
 
 

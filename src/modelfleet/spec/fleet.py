@@ -128,6 +128,8 @@ class FleetSpec(Section):
                     raise ValueError(f"{field} '{name}' is not among data.columns{nearest(name, columns)}")
                 if columns[name].role not in (role, ColumnRole.FEATURE):
                     raise ValueError(f"column '{name}' has role {columns[name].role}, but {field} names it")
+                if columns[name].default is not None:
+                    raise ValueError(f"column '{name}' has a default, but {field} names it: defaults are for features")
             for name, column in columns.items():
                 if column.role is role and name not in names:
                     raise ValueError(f"column '{name}' has role {role}, but {field} names {', '.join(names)}")

@@ -1,0 +1,158 @@
+"""What comes out for a chunk: one answer with a list per field, and a dead letter for each row that has none."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from modelfleet.serving.answer import Answer, DeadLetter, known_fields
+from modelfleet.serving.chunk_predict import predict_chunk
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from modelfleet.serving.answer import ServedBy
+    from modelfleet.serving.chunk import Chunk
+    from modelfleet.serving.chunk_predict import PredictedChunk
+    from modelfleet.serving.loading import LoadedFleet
+
+
+@dataclass(frozen=True)
+class ChunkAnswer:
+    """The predictions of a chunk, in the order of its rows; all of them by one generation.
+
+    Attributes:
+        request_id: As in the chunk.
+        fleet: Who answered.
+        generation: The release that computed every row.
+        entity: Key of each row's entity; None where it has none.
+        prediction: As in ``Answer``; None where a row has none.
+        score: As in ``Answer``.
+        served_by: As in ``Answer``; None where a row has no prediction.
+        error: Why a row has no prediction; None where it has one.
+        event_time: ISO 8601 in UTC, as in the chunk; None where it had none.
+        processed_time: ISO 8601 in UTC.
+        process: The process that computed it, as its lease names it.
+    """
+
+    request_id: str
+    fleet: str
+    generation: int
+    entity: list[str | None]
+    prediction: list[str | float | None]
+    score: list[float | None]
+    served_by: list[ServedBy | None]
+    error: list[str | None]
+    event_time: str | None
+    processed_time: str
+    process: str
+
+    @property
+    def predictions(self) -> int:
+        """Number of rows that have one."""
+        return self.error.count(None)
+
+    def to_json(self) -> str:
+        """Return one line of JSON, without a line end, in plain ASCII."""
+        return json.dumps(vars(self), allow_nan=False)
+
+    @classmethod
+    def from_json(cls, line: str | bytes) -> ChunkAnswer:
+        """Read what ``to_json`` wrote; keys added by later versions are ignored."""
+        return cls(**known_fields(cls, line))
+
+
+@dataclass(frozen=True)
+class ChunkOutcome:
+    """What became of a chunk.
+
+    Attributes:
+        generation: The release that computed all of it.
+        answers: One for all rows, or one for each good row where the rows have ids of their own.
+        dead_letters: One for each row without a prediction.
+    """
+
+    generation: int
+    answers: tuple[ChunkAnswer, ...] | tuple[Answer, ...]
+    dead_letters: tuple[DeadLetter, ...]
+
+
+def answer_chunk(serving: LoadedFleet, chunk: Chunk, *, fleet: str, process: str, now: datetime) -> ChunkOutcome:
+    """Answer a chunk. Never raises for data; a bad row costs no other.
+
+    Args:
+        serving: The models that answer.
+        chunk: What is asked.
+        fleet: The fleet's name.
+        process: This process's name.
+        now: The time, with a time zone.
+    """
+    predicted = predict_chunk(serving, chunk)
+    answers = _together if chunk.ids is None else _each
+    dead = tuple(
+        DeadLetter.of(
+            chunk.single(position),
+            reason=reason,
+            stage="predict",
+            now=now,
+            request_id=chunk.request_id if chunk.ids is None else chunk.ids[position],
+            entity=predicted.entity[position],
+            generation=serving.generation,
+            row=position if chunk.ids is None else None,
+        )
+        for position, reason in enumerate(predicted.error)
+        if reason is not None
+    )
+    return ChunkOutcome(serving.generation, answers(chunk, predicted, serving.generation, fleet, process, now), dead)
+
+
+def _together(
+    chunk: Chunk, predicted: PredictedChunk, generation: int, fleet: str, process: str, now: datetime
+) -> tuple[ChunkAnswer, ...]:
+    answer = ChunkAnswer(
+        request_id=chunk.request_id,
+        fleet=fleet,
+        generation=generation,
+        entity=predicted.entity,
+        prediction=predicted.prediction,
+        score=predicted.score,
+        served_by=predicted.served_by,
+        error=predicted.error,
+        event_time=None if chunk.event_time is None else chunk.event_time.isoformat(),
+        processed_time=now.isoformat(),
+        process=process,
+    )
+    return (answer,)
+
+
+def _each(
+    chunk: Chunk, predicted: PredictedChunk, generation: int, fleet: str, process: str, now: datetime
+) -> tuple[Answer, ...]:
+    processed = now.isoformat()
+    rows = zip(
+        chunk.ids or (), chunk.times or (), predicted.entity, predicted.prediction, predicted.score,
+        predicted.served_by, strict=True,
+    )  # fmt: skip
+    return tuple(
+        Answer(
+            request_id=request_id,
+            fleet=fleet,
+            entity=entity,
+            prediction=prediction,
+            score=score,
+            generation=generation,
+            served_by=served_by,
+            event_time=None if time is None else time.isoformat(),
+            processed_time=processed,
+            process=process,
+        )
+        for request_id, time, entity, prediction, score, served_by in rows
+        if entity is not None and prediction is not None and served_by is not None
+    )
+
+
+def read_answer(line: str | bytes) -> Answer | ChunkAnswer:
+    """Read a line of the answers, whichever it is."""
+    document: dict[str, Any] = json.loads(line)
+    return (ChunkAnswer if isinstance(document["prediction"], list) else Answer).from_json(line)
