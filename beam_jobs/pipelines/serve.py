@@ -54,12 +54,12 @@ def build_serve(pipeline: beam.Pipeline, config: ServeConfig) -> None:
         config.resident.releases, launch=config.launch, poll_seconds=config.poll_seconds
     )
     lines, unreadable = pipeline | "Requests" >> RequestFolder(config.requests, poll_seconds=config.poll_seconds)
-    requests, bad = lines | "Parse" >> ParseRequests()
-    results = (
-        requests
-        | "Signal" >> ReleaseSignal(generations, config.resident)
-        | "Predict" >> RunInference(FleetModelHandler(config.resident, max_batch_rows=config.max_batch_rows))
-    )
+    # The side input parts the pipeline in two: what passes from one to the other goes through the runner and back, as
+    # the bytes that came in rather than as a pickled request.
+    told = lines | "Signal" >> ReleaseSignal(generations, config.resident)
+    requests, bad = told | "Parse" >> ParseRequests()
+    handler = FleetModelHandler(config.resident, max_batch_rows=config.max_batch_rows)
+    results = requests | "Predict" >> RunInference(handler)
     answers, failed = results | "Outcomes" >> Outcomes()
     dead = (unreadable, bad, failed) | "Dead letters" >> beam.Flatten()
     _ = answers | "Write answers" >> JsonlParts(config.answers)

@@ -7,6 +7,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+import orjson
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -17,9 +19,9 @@ ServedBy = Literal["entity", "pooled"]
 Stage = Literal["parse", "predict", "write"]
 
 
-@dataclass(frozen=True)
+@dataclass(unsafe_hash=True)  # frozen, each would cost ten times as much to make
 class Answer:
-    """One prediction.
+    """One prediction; not to be changed.
 
     Attributes:
         request_id: As in the request.
@@ -53,7 +55,7 @@ class Answer:
 
     def to_json(self) -> str:
         """Return one line of JSON, without a line end, in plain ASCII."""
-        return json.dumps(vars(self), allow_nan=False)
+        return ascii_json(vars(self))
 
     @classmethod
     def from_json(cls, line: str | bytes) -> Answer:
@@ -140,6 +142,12 @@ def read_request(line: bytes | str, *, now: datetime) -> Request | Chunk | DeadL
         return DeadLetter.of(
             original.rstrip(b"\r\n"), reason=error.reason, stage="parse", now=now, request_id=error.request_id
         )
+
+
+def ascii_json(document: dict[str, Any]) -> str:
+    """Return one line of JSON in plain ASCII; every number in it must be finite."""
+    line = orjson.dumps(document)  # thirty times as fast as json, but writes other letters as they are
+    return line.decode() if line.isascii() else json.dumps(document, allow_nan=False)
 
 
 def known_fields(of: type[Any], line: str | bytes) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from modelfleet.serving.answer import Answer, DeadLetter, known_fields
+from modelfleet.serving.answer import Answer, DeadLetter, ascii_json, known_fields
 from modelfleet.serving.chunk_predict import predict_chunk
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class ChunkAnswer:
 
     def to_json(self) -> str:
         """Return one line of JSON, without a line end, in plain ASCII."""
-        return json.dumps(vars(self), allow_nan=False)
+        return ascii_json(vars(self))
 
     @classmethod
     def from_json(cls, line: str | bytes) -> ChunkAnswer:

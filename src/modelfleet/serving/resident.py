@@ -10,6 +10,7 @@ import threading
 import weakref
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,23 +18,28 @@ from modelfleet.errors import BundleError, LedgerEmptyError, ModelfleetError, Re
 from modelfleet.releases.ledger import Ledger
 from modelfleet.serving.answer import Answer, DeadLetter
 from modelfleet.serving.chunk_answer import answer_chunk
+from modelfleet.serving.chunk_predict import predict_each
 from modelfleet.serving.lease import PERIODS, Lease, LeaseFolder, LeaseKeeper, Refusal, process_name
 from modelfleet.serving.loading import load_release
-from modelfleet.serving.predict import Failure, Prediction, predict_rows
 from modelfleet.serving.request import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from modelfleet.releases.manifest import Release
     from modelfleet.serving.chunk import Chunk
     from modelfleet.serving.chunk_answer import ChunkOutcome
+    from modelfleet.serving.chunk_predict import PredictedChunk
     from modelfleet.serving.loading import LoadedFleet
 
 logger = logging.getLogger(__name__)
 
 IO_ATTEMPTS = 10
 """A release whose files cannot be read for a reason that may pass is tried this often before it is refused."""
+
+
+_as_text = lru_cache(maxsize=256)(datetime.isoformat)
+"""Many requests in a row have the same time."""
 
 
 def _utc_now() -> datetime:
@@ -141,10 +147,12 @@ class ResidentFleet:
             requests: Any number of them; all are answered by one generation.
         """
         serving = self._current()
-        singles = iter(predict_rows(serving, [request.row for request in requests if isinstance(request, Request)]))
+        singles = [request for request in requests if isinstance(request, Request)]
+        predicted = predict_each(serving, [request.row for request in singles])
         now = self._clock()
+        answers = self._answers(singles, predicted, serving.generation, now)
         return [
-            self._result(request, next(singles), serving.generation, now)
+            next(answers)
             if isinstance(request, Request)
             else answer_chunk(serving, request, fleet=self.fleet, process=self.process, now=now)
             for request in requests
@@ -165,31 +173,43 @@ class ResidentFleet:
             raise ReleaseError(f"fleet '{self.fleet}': nothing is loaded yet; call start() first")
         return serving
 
-    def _result(
-        self, request: Request, result: Prediction | Failure, generation: int, now: datetime
-    ) -> Answer | DeadLetter:
-        if isinstance(result, Failure):
-            return DeadLetter.of(
-                request.original,
-                reason=result.reason,
-                stage="predict",
-                now=now,
-                request_id=request.request_id,
-                entity=result.entity,
-                generation=generation,
-            )
-        return Answer(
-            request_id=request.request_id,
-            fleet=self.fleet,
-            entity=result.entity,
-            prediction=result.prediction,
-            score=result.score,
-            generation=generation,
-            served_by=result.served_by,
-            event_time=None if request.event_time is None else request.event_time.isoformat(),
-            processed_time=now.isoformat(),
-            process=self.process,
+    def _answers(
+        self, requests: Sequence[Request], predicted: PredictedChunk, generation: int, now: datetime
+    ) -> Iterator[Answer | DeadLetter]:
+        processed = now.isoformat()
+        results = zip(
+            requests,
+            predicted.entity,
+            predicted.prediction,
+            predicted.score,
+            predicted.served_by,
+            predicted.error,
+            strict=True,
         )
+        for request, entity, prediction, score, served_by, error in results:
+            if entity is None or prediction is None or served_by is None:
+                yield DeadLetter.of(
+                    request.original,
+                    reason=error or "there is no prediction",
+                    stage="predict",
+                    now=now,
+                    request_id=request.request_id,
+                    entity=entity,
+                    generation=generation,
+                )
+                continue
+            yield Answer(
+                request_id=request.request_id,
+                fleet=self.fleet,
+                entity=entity,
+                prediction=prediction,
+                score=score,
+                generation=generation,
+                served_by=served_by,
+                event_time=None if request.event_time is None else _as_text(request.event_time),
+                processed_time=processed,
+                process=self.process,
+            )
 
     def _load_until_closed(self) -> None:
         while not self._closed:
