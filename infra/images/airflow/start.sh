@@ -1,5 +1,6 @@
 #!/bin/sh
 # Starts one of Airflow's processes: start-airflow api-server | scheduler | dag-processor | triggerer | ...
+# or a command, as Airflow's Helm chart does: start-airflow bash -c 'exec airflow scheduler'
 # What is secret stands in files (/run/secrets); Airflow reads them by the *_CMD options of the environment.
 set -eu
 if [ -n "${MODELFLEET_ADMIN_PASSWORD_FILE:-}" ]; then
@@ -9,4 +10,7 @@ if [ -n "${MODELFLEET_ADMIN_PASSWORD_FILE:-}" ]; then
   python -c 'import json, sys; print(json.dumps({"admin": open(sys.argv[1]).read().strip()}))' \
     "$MODELFLEET_ADMIN_PASSWORD_FILE" >"$passwords"
 fi
-exec airflow "$@"
+case ${1:-} in
+  airflow|bash|sh|python) exec "$@" ;;
+  *) exec airflow "$@" ;;
+esac
