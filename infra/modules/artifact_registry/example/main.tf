@@ -1,0 +1,8 @@
+module "artifact_registry" {
+  source = "../../artifact_registry"
+
+  project = "acme-fleets-dev"
+  region  = "europe-west1"
+  readers = { worker = "serviceAccount:modelfleet-worker@acme-fleets-dev.iam.gserviceaccount.com" }
+  writers = { deployer = "serviceAccount:modelfleet-deployer@acme-fleets-dev.iam.gserviceaccount.com" }
+}

@@ -1,0 +1,5 @@
+module "identities" {
+  source = "../../identities"
+
+  project = "acme-fleets-dev"
+}

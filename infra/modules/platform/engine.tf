@@ -1,0 +1,36 @@
+# What a fleet's spec and Airflow must know of all this, so that nobody types it
+locals {
+  staging = "gs://${module.buckets.names["staging"]}/dataflow"
+
+  engine_options = merge(
+    {
+      project               = var.project
+      region                = var.region
+      temp_location         = "${local.staging}/temp"
+      staging_location      = "${local.staging}/staging"
+      service_account_email = module.identities.emails["worker"]
+      subnetwork            = module.network.dataflow_subnetwork
+      no_use_public_ips     = true
+      machine_type          = var.machine_type
+      max_num_workers       = var.max_workers
+      autoscaling_algorithm = "THROUGHPUT_BASED"
+    },
+    # The image holds the jobs and all that they import, so nothing is installed when a worker starts
+    var.images == null ? {} : { sdk_container_image = var.images.worker, sdk_location = "container" },
+  )
+
+  environment = merge(
+    {
+      MODELFLEET_HOME   = module.buckets.home
+      MODELFLEET_FLEETS = "/home/airflow/gcs/dags/fleets"
+    },
+    { for uri in module.mlflow[*].uri : "MLFLOW_TRACKING_URI" => uri },
+  )
+
+  # Two Airflow connections, as Secret Manager or AIRFLOW_CONN_... would hold them. Neither has a secret: the tasks
+  # run as the environment's own service account.
+  connections = merge(
+    { google_cloud_default = jsonencode({ conn_type = "google_cloud_platform", extra = { project = var.project } }) },
+    { for uri in module.mlflow[*].uri : "mlflow_default" => jsonencode({ conn_type = "http", host = uri }) },
+  )
+}

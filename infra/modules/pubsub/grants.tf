@@ -1,0 +1,74 @@
+locals {
+  worker_topics = merge([
+    for who, member in var.workers : {
+      for name, topic in local.topics : "${name}-${who}" => { topic = name, member = member } if topic.kind != "requests"
+    }
+  ]...)
+  worker_subscriptions = merge([
+    for who, member in var.workers : merge([
+      for fleet in keys(var.fleets) : {
+        "${fleet}-requests-${who}" = { name = google_pubsub_subscription.requests[fleet].name, member = member }
+        "${fleet}-releases-${who}" = { name = google_pubsub_subscription.notices[fleet].name, member = member }
+      }
+    ]...)
+  ]...)
+  client_topics = merge([
+    for who, member in var.clients : {
+      for name, topic in local.topics : "${name}-${who}" => { topic = name, member = member } if topic.kind == "requests"
+    }
+  ]...)
+  client_subscriptions = merge([
+    for who, member in var.clients : {
+      for name in keys(local.readers) : "${name}-${who}" => { name = google_pubsub_subscription.reader[name].name, member = member }
+    }
+  ]...)
+  # Pub/Sub itself takes from these and passes on to the topic of undelivered messages
+  forwarded = merge(
+    { for name in keys(local.readers) : name => google_pubsub_subscription.reader[name].name },
+    { for fleet in keys(var.predictions_tables) : "${fleet}-predictions" => google_pubsub_subscription.predictions[fleet].name },
+  )
+}
+
+resource "google_pubsub_topic_iam_member" "publisher" {
+  for_each = merge(local.worker_topics, local.client_topics)
+
+  project = var.project
+  topic   = google_pubsub_topic.this[each.value.topic].name
+  role    = "roles/pubsub.publisher"
+  member  = each.value.member
+}
+
+resource "google_pubsub_subscription_iam_member" "subscriber" {
+  for_each = merge(local.worker_subscriptions, local.client_subscriptions)
+
+  project      = var.project
+  subscription = each.value.name
+  role         = "roles/pubsub.subscriber"
+  member       = each.value.member
+}
+
+# Dataflow looks a subscription up before it reads from it
+resource "google_pubsub_subscription_iam_member" "viewer" {
+  for_each = local.worker_subscriptions
+
+  project      = var.project
+  subscription = each.value.name
+  role         = "roles/pubsub.viewer"
+  member       = each.value.member
+}
+
+resource "google_pubsub_topic_iam_member" "forwarder" {
+  project = var.project
+  topic   = google_pubsub_topic.undelivered.name
+  role    = "roles/pubsub.publisher"
+  member  = local.agent
+}
+
+resource "google_pubsub_subscription_iam_member" "forwarder" {
+  for_each = local.forwarded
+
+  project      = var.project
+  subscription = each.value
+  role         = "roles/pubsub.subscriber"
+  member       = local.agent
+}

@@ -1,0 +1,5 @@
+module "services" {
+  source = "../../services"
+
+  project = "acme-fleets-dev"
+}

@@ -1,0 +1,90 @@
+"""What Terraform puts out is what modelfleet and Beam take in: nothing is typed again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from infra.tests.workspace import ENVIRONMENTS, Workspace
+from modelfleet.engines.options import Job, command_line, pipeline_options
+from modelfleet.home import Home
+from modelfleet.spec import load_spec, override, parse_spec
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+INCOME = REPOSITORY / "fleets/income.yaml"
+
+
+def outputs(workspace: Workspace, environment: str) -> dict[str, Any]:
+    """Return an environment's outputs, as `terraform output -json` would."""
+    plan = next(iter(workspace.test(environment).plans.values()))
+    return {name: change.get("after") for name, change in plan["output_changes"].items()}
+
+
+def beam_options(arguments: list[str]) -> dict[str, Any]:
+    """Return what Beam reads from a command line; an option that it does not know is an error."""
+    from apache_beam.options.pipeline_options import PipelineOptions, _BeamArgumentParser
+
+    parser = _BeamArgumentParser(allow_abbrev=False)
+    for kind in {PipelineOptions, *PipelineOptions.__subclasses__()}:
+        kind._add_argparse_args(parser)
+    return vars(parser.parse_args(arguments))
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_the_patch_moves_a_fleet_to_dataflow(workspace: Workspace, environment: str) -> None:
+    patch = json.loads(outputs(workspace, environment)["engine_patch"])
+    local = load_spec(INCOME)
+    moved = override(local, patch)
+    assert (local.engine, moved.engine) == ("local", "dataflow")
+    assert moved.engine_options == patch["engine_options"]
+    assert override(moved, {"engine": "local", "engine_options": None}) == local
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_the_yaml_is_a_part_of_a_spec(workspace: Workspace, environment: str) -> None:
+    found = outputs(workspace, environment)
+    smallest = {"fleet": "f", "entity": "e", "task": "binary", "data": {"source": "f.csv", "target": "t"}}
+    spec = parse_spec(smallest | YAML(typ="safe").load(found["engine_yaml"]), origin="terraform")
+    assert spec.engine_options == found["engine_options"]
+
+
+@pytest.mark.parametrize("job", ["prepare", "train", "score", "serve"])
+def test_beam_knows_every_option(workspace: Workspace, tmp_path: Path, job: Job) -> None:
+    found = outputs(workspace, "environments/prod")["engine_options"]
+    spec = override(load_spec(INCOME), {"engine": "dataflow", "engine_options": found})
+    read = beam_options(command_line(pipeline_options(spec, job, Home(tmp_path))))
+    assert read["runner"] == "DataflowRunner"
+    assert read["use_public_ips"] is False
+    assert read["sdk_container_image"] == found["sdk_container_image"]
+    same = set(found) - {"no_use_public_ips"}
+    assert {name: read[name] for name in same} == {name: found[name] for name in same}
+
+
+def test_an_option_that_beam_does_not_know_is_found(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        beam_options(["--runner=DataflowRunner", "--max_workers=4"])
+    assert "--max_workers=4" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_airflow_is_told_where_everything_is(workspace: Workspace, environment: str) -> None:
+    found = outputs(workspace, environment)
+    assert found["environment"] == {
+        "MODELFLEET_HOME": f"gs://{found['buckets']['home']}",
+        "MODELFLEET_FLEETS": "/home/airflow/gcs/dags/fleets",
+        "MLFLOW_TRACKING_URI": "https://mlflow-abc.a.run.app",
+    }
+    assert json.loads(found["connections"]["google_cloud_default"])["extra"] == {
+        "project": found["engine_options"]["project"]
+    }
+
+
+def test_the_environments_share_nothing(workspace: Workspace) -> None:
+    dev, prod = (outputs(workspace, environment) for environment in ENVIRONMENTS)
+    assert not set(dev["buckets"].values()) & set(prod["buckets"].values())
+    for name in ("temp_location", "service_account_email", "project"):
+        assert dev["engine_options"][name] != prod["engine_options"][name]
