@@ -52,6 +52,7 @@ def serve_config(spec: FleetSpec, home: Home, *, job: str) -> ServeConfig:
             job=job,
             lease_seconds=serving.lease_seconds,
             poll_seconds=serving.poll_seconds,
+            memory_mb=serving.memory_mb,
         ),
         launch=launch.generation,
         requests=serving.requests or str(folders.requests),

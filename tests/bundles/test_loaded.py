@@ -52,7 +52,7 @@ def test_files_of_equal_hash_are_not_loaded_again(constant, tmp_path, monkeypatc
     read = []
     original = type(later).models
     monkeypatch.setattr(type(later), "models", lambda self, path: read.append(path) or original(self, path))
-    two = LoadedBundle(later, reuse=one)
+    two = LoadedBundle(later, memory=one.memory)
     assert two.reused == 2
     assert len(read) == 1
     assert two.predict_encoded(constant.encode(3), ["a", "b", "?"]).values.ravel().tolist() == [1.0, 5.0, 9.0]
@@ -66,13 +66,13 @@ def test_each_file_is_read_when_a_row_needs_it_first(constant, tmp_path, monkeyp
     monkeypatch.setattr(type(bundle), "models", lambda self, path: read.append(path) or original(self, path))
     loaded = LoadedBundle(bundle, lazy=True)
     assert set(loaded.entities) == {"a", "b", "c", "d"}
-    assert loaded.schema_for("c") is not None
+    assert loaded.schemas_of(loaded.slots_of(["c"]))[1].tolist() == [0]
     assert read == []
     for entity, value in (("c", 3.0), ("a", 1.0), ("b", 2.0), ("c", 3.0), ("new", 9.0)):
         assert loaded.predict_encoded(constant.encode(1), [entity]).values.tolist() == [[value]]
     assert [Path(path).name[:5] for path in read[:2]] == ["00001", "00000"]
     assert len(read) == 3
-    again = LoadedBundle(bundle, reuse=loaded, lazy=True)
+    again = LoadedBundle(bundle, memory=loaded.memory, lazy=True)
     assert again.predict_encoded(constant.encode(2), ["c", "d"]).values.ravel().tolist() == [3.0, 4.0]
     assert (again.reused, len(read)) == (1, 4)
 

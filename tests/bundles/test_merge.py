@@ -86,7 +86,8 @@ def test_untouched_shards_keep_their_bytes(constant, tmp_path):
     merged = merge(tmp_path, champion=champion, candidate=candidate, accepted=["b"], run_id="run-2")
     same = {f.sha256 for f in champion.manifest.files} & {f.sha256 for f in merged.manifest.files}
     assert len(same) == 2
-    assert LoadedBundle(merged, reuse=LoadedBundle(champion)).reused == 2
+    before = LoadedBundle(champion)
+    assert LoadedBundle(merged, memory=before.memory).reused == 2
     assert merged.manifest.pooled.run_id == "run-1"
 
 

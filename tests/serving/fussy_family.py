@@ -14,7 +14,12 @@ from modelfleet.families.base import Fitted, TrainingShard
 from modelfleet.spec.fleet import Task
 
 RAISES = 666.0
+"""What no model likes to see, and a model that likes nothing."""
+
 NOT_FINITE = 13.0
+
+MISSHAPEN = -666.0
+"""A model that answers with a column too many."""
 
 
 class FussyFamily:
@@ -37,8 +42,10 @@ class FussyPredictor:
 
     def predict(self, rows: EncodedRows, model: np.ndarray) -> np.ndarray:
         x = rows.numbers[:, 0]
-        if (x == RAISES).any():
+        if (x == RAISES).any() or (self.values[model] == RAISES).any():
             raise ArithmeticError("666 is not liked here")
+        if (self.values[model] == MISSHAPEN).any():
+            return np.zeros((len(rows), self.outputs + 1))
         result = np.where(x == NOT_FINITE, np.inf, np.nan_to_num(x) + self.values[model])
         if self.outputs == 1:
             return result[:, None]

@@ -157,7 +157,7 @@ def test_the_swap_lets_go_of_the_models_before(shop: Any, resident: Make) -> Non
     shop.release_of()
     fleet = resident()
     before = fleet._current()
-    gone = [weakref.ref(before), weakref.ref(before.models), weakref.ref(before.models._files[1].predictor)]
+    gone = [weakref.ref(before), weakref.ref(before.models), weakref.ref(before.models.memory.recent()[0].predictor)]
     del before
     shop.release_of(add=1)
     fleet.notice(2)

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import copy
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from modelfleet.bundles.entity_index import EntityIndex
+from modelfleet.bundles.held_bytes import held_bytes
 from modelfleet.bundles.libraries import check_libraries
+from modelfleet.bundles.shard_memory import Shard, ShardMemory
 from modelfleet.errors import BundleError, MissingExtraError, SpecError
 from modelfleet.families.base import ENTITY
 from modelfleet.families.catalog import make_family
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -23,7 +29,6 @@ if TYPE_CHECKING:
     from modelfleet.bundles.reader import Bundle
     from modelfleet.data.encoded import EncodedRows
     from modelfleet.data.schema import Schema
-    from modelfleet.families.base import Predictor
 
 SERVED_BY = ("none", "entity", "pooled")
 """Which model answered a row, by code."""
@@ -40,10 +45,12 @@ class Predicted:
         values: (n, number of classes) probabilities in the order of ``LoadedBundle.classes``, or (n, 1) numbers;
             NaN where no model serves the row.
         server: (n,) int8: which model served the row, as ``SERVED_BY`` counts.
+        failures: Why a row's model did not predict, by position; only an ``Asking`` fails rows.
     """
 
     values: NDArray[np.float64]
     server: NDArray[np.int8]
+    failures: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def served_by(self) -> NDArray[np.object_]:
@@ -51,30 +58,58 @@ class Predicted:
         return np.array(SERVED_BY, dtype=object)[self.server]
 
 
-@dataclass(frozen=True)
-class _LoadedFile:
-    file: ShardFile
-    schema: Schema
-    predictor: Predictor
-    entities: pa.ChunkedArray
-    columns: NDArray[np.int64]  # which columns of the bundle's predictions this file's outputs are
+class Asking(Protocol):
+    """How the models of one file are asked, for a caller that no model may stop."""
+
+    def __call__(
+        self, shard: Shard, rows: EncodedRows, model: NDArray[np.int32]
+    ) -> tuple[NDArray[np.float64], dict[int, str]]:
+        """Predict n rows, each by one of the file's models; see ``ask``.
+
+        Returns:
+            (n, outputs of the file) predictions, and why a row has none, by position.
+        """
+        ...
+
+
+def ask(shard: Shard, rows: EncodedRows, model: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Predict n rows by the models of a file.
+
+    Args:
+        shard: The file.
+        rows: n rows, encoded by its schema.
+        model: (n,) the row of each one's model in the file.
+
+    Raises:
+        BundleError: The family returned something of another shape than (n, outputs of the schema).
+    """
+    found = shard.predictor.predict(rows, model)
+    expected = (len(model), shard.schema.outputs)
+    if found.shape != expected:
+        raise BundleError(
+            f"{shard.file.path}: family '{shard.file.family}' returned predictions of shape {found.shape}, "
+            f"expected {expected}"
+        )
+    return found
 
 
 class LoadedBundle:
-    """All models of a bundle in memory.
+    """The models of a bundle, in memory or loaded when they are needed.
 
     Attributes:
         bundle: What was loaded.
         classes: Class labels, the columns of a prediction; empty for regression. Where schemas of the bundle know
             different classes, their union; a model gives 0 to a class it does not know.
-        reused: Number of files taken over from another loaded bundle.
+        entities: Entities with a model of their own.
+        memory: Where its files are; bundles that share it share the files they have in common.
+        reused: Number of files that another bundle had left there.
     """
 
     def __init__(
         self,
         bundle: Bundle,
         *,
-        reuse: LoadedBundle | None = None,
+        memory: ShardMemory | None = None,
         entities: Collection[str] | None = None,
         lazy: bool = False,
     ) -> None:
@@ -82,7 +117,7 @@ class LoadedBundle:
 
         Args:
             bundle: An open bundle.
-            reuse: An earlier loaded bundle; files with equal hashes are taken from it, not loaded again.
+            memory: Where to keep the files, and where to look for them first; None means memory of its own.
             entities: Load only the files that hold these entities, and the pooled model; the other entities are
                 then answered as if they had no model. None loads everything.
             lazy: Read, check and load each file when a row needs it first, not now.
@@ -93,60 +128,77 @@ class LoadedBundle:
         self.bundle = bundle
         self.classes = tuple(sorted({name for schema in bundle.manifest.schemas.values() for name in schema.classes}))
         self._outputs = max(len(self.classes), 1)
-        index = bundle.index
+        places = bundle.places
         if entities is not None:
             wanted = pa.array(sorted(set(entities)), pa.string())
-            index = index.filter(pc.is_in(index[ENTITY], value_set=wanted))
+            places = places.filter(pc.is_in(places[ENTITY], value_set=wanted)).combine_chunks()
         pooled = bundle.manifest.pooled
-        paths = sorted(set(pc.unique(index["path"]).to_pylist()) | ({pooled.path} if pooled else set()))
-        self._known = {} if reuse is None else {x.file.sha256: x for x in reuse._files if x is not None}
-        self._paths = paths
+        paths = sorted(set(pc.unique(places["path"]).to_pylist()) | ({pooled.path} if pooled else set()))
+        self._parts = [bundle.files[path] for path in paths]
         number = {path: i for i, path in enumerate(paths)}
-        codes = index["path"].combine_chunks().dictionary_encode()
-        if isinstance(codes, pa.ChunkedArray):  # no entity at all
-            codes = pa.array([], pa.string()).dictionary_encode()
-        named = np.array([number[path] for path in codes.dictionary.to_pylist()], dtype=np.int32)
-        places = named[codes.indices.to_numpy()]
         # Slot 0 is "no model", slot 1 the pooled model, slot i + 2 the i-th entity of the index.
-        count = index.num_rows
+        count = places.num_rows
         self._file_of = np.full(count + 2, -1, dtype=np.int32)
         self._row_of = np.zeros(count + 2, dtype=np.int32)
         if pooled is not None:
             self._file_of[1], self._row_of[1] = number[pooled.path], pooled.row
-        self._file_of[2:] = places
-        self._row_of[2:] = index["row"].to_numpy()
-        self._listed = index[ENTITY].combine_chunks()
-        self._by_file = np.argsort(places, kind="stable")
-        self._bounds = np.searchsorted(places[self._by_file], np.arange(len(paths) + 1))
-        self._slot = dict(zip(self._listed.to_pylist(), range(2, count + 2), strict=True))
+        if count:
+            codes = places["path"].chunk(0)
+            named = np.array([number.get(path, -1) for path in codes.dictionary.to_pylist()], dtype=np.int32)
+            self._file_of[2:] = named[codes.indices.to_numpy()]
+            self._row_of[2:] = places["row"].to_numpy()
+        self.entities = EntityIndex(places[ENTITY].chunk(0) if count else pa.array([], pa.string()))
         self._default = 0 if pooled is None else 1
+        self._pooled_only = False
+        self._fingerprints = tuple(sorted({part.fingerprint for part in self._parts}))
+        self._schema_of = np.array(
+            [*(self._fingerprints.index(part.fingerprint) for part in self._parts), -1], dtype=np.int64
+        )
+        self._columns = {name: self._columns_of(bundle.manifest.schemas[name]) for name in self._fingerprints}
+        self.memory = ShardMemory() if memory is None else memory
+        self.memory.claim(self, [part.sha256 for part in self._parts])
+        self._fitting = np.zeros(len(paths), dtype=bool)
         self.reused = 0
-        self._files: list[_LoadedFile | None] = [None] * len(paths)
         if not lazy:
-            for i in range(len(paths)):
-                self._file(i)
-            self._known = {}  # whatever is not used again may go
+            self.load(range(len(paths)))
+
+    def answering(self, *, pooled_only: bool) -> LoadedBundle:
+        """Return the same models in memory, with the pooled one in the place of every entity's own, or without."""
+        models = copy.copy(self)
+        models._pooled_only = pooled_only
+        models.memory.claim(models, [part.sha256 for part in models._parts])
+        return models
 
     @property
-    def entities(self) -> Collection[str]:
-        """Entities loaded with a model of their own."""
-        return self._slot.keys()
+    def files(self) -> Sequence[ShardFile]:
+        """The files its models are in; ``load`` counts them from 0."""
+        return self._parts
 
-    def schema_for(self, entity: str) -> str | None:
-        """Return the fingerprint of the schema that encodes an entity's rows; None where no model serves it."""
-        file = self._file_of[self._slot.get(entity, self._default)]
-        return None if file < 0 else self.bundle.files[self._paths[file]].fingerprint
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory beside those of the files: what is needed to know which model serves whom."""
+        return self.entities.nbytes + int(self._file_of.nbytes + self._row_of.nbytes)
+
+    def load(self, numbers: Iterable[int]) -> None:
+        """Load some files now.
+
+        Raises:
+            BundleError: A file is not what the manifest says, its family is unknown here or refuses it.
+        """
+        for number in numbers:
+            with self._using(number):
+                pass
 
     def slots_of(self, entities: Sequence[str]) -> NDArray[np.int64]:
         """Return what ``predict_slots`` calls the model that serves each entity, (n,)."""
-        return np.fromiter((self._slot.get(e, self._default) for e in entities), dtype=np.int64, count=len(entities))
+        if self._pooled_only:
+            return np.full(len(entities), self._default, dtype=np.int64)
+        found = self.entities.find(entities)
+        return np.where(found < 0, self._default, found + 2)
 
     def schemas_of(self, slots: NDArray[np.int64]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
         """Return fingerprints of schemas, and (n,) which of them encodes a slot's rows; -1 where no model serves."""
-        each = [self.bundle.files[path].fingerprint for path in self._paths]
-        names = tuple(sorted(set(each)))
-        of_file = np.array([*(names.index(name) for name in each), -1], dtype=np.int64)
-        return names, of_file[self._file_of[slots]]
+        return self._fingerprints, self._schema_of[self._file_of[slots]]
 
     def predict_encoded(self, encode: Callable[[Schema], EncodedRows], entities: Sequence[str]) -> Predicted:
         """Predict rows, each by its entity's model, or by the pooled one where the entity has none.
@@ -164,51 +216,71 @@ class LoadedBundle:
         """Predict ``rows`` rows by the pooled model alone, whatever their entities; see ``predict_encoded``."""
         return self.predict_slots(encode, np.full(rows, self._default, dtype=np.int64))
 
-    def predict_slots(self, encode: Callable[[Schema], EncodedRows], slots: NDArray[np.int64]) -> Predicted:
-        """Predict rows by the models ``slots_of`` named, (n,); see ``predict_encoded``."""
+    def predict_slots(
+        self, encode: Callable[[Schema], EncodedRows], slots: NDArray[np.int64], asking: Asking | None = None
+    ) -> Predicted:
+        """Predict rows by the models ``slots_of`` named, (n,); see ``predict_encoded``.
+
+        Files are used one after the other, those in memory first, so that a batch needs room for one file at a time.
+
+        Args:
+            encode: As in ``predict_encoded``.
+            slots: (n,) what ``slots_of`` returned.
+            asking: How models are asked; a file that cannot be loaded then fails its rows only. None means as they
+                are, and whatever they raise is raised.
+        """
         files = self._file_of[slots]
         models = self._row_of[slots]
         # Two bytes or less: numpy then sorts by counting
-        small = len(self._paths) <= np.iinfo(np.int16).max
+        small = len(self._parts) <= np.iinfo(np.int16).max
         order = np.argsort(files.astype(np.int16) if small else files, kind="stable")
-        bounds = np.append(0, np.cumsum(np.bincount(files + 1, minlength=len(self._paths) + 1)))
+        bounds = np.append(0, np.cumsum(np.bincount(files + 1, minlength=len(self._parts) + 1)))
         values = np.full((len(slots), self._outputs), np.nan)
         encoded: dict[str, EncodedRows] = {}
-        for number in np.flatnonzero(np.diff(bounds)[1:]).tolist():
-            loaded = self._file(number)
+        failures: dict[int, str] = {}
+        numbers = np.flatnonzero(np.diff(bounds)[1:]).tolist()
+        if self.memory.limit is not None:
+            numbers.sort(key=lambda number: not self.memory.has(self._parts[number].sha256))
+        for number in numbers:
+            part = self._parts[number]
             rows = order[bounds[number + 1] : bounds[number + 2]]
-            fingerprint = loaded.file.fingerprint
-            if fingerprint not in encoded:
-                encoded[fingerprint] = encode(loaded.schema)
+            if part.fingerprint not in encoded:
+                encoded[part.fingerprint] = encode(self.bundle.schema_of(part))
             whole = len(rows) == len(slots)
-            chosen = encoded[fingerprint] if whole else encoded[fingerprint].take(rows)
-            found = loaded.predictor.predict(chosen, models[rows])
-            if found.shape != (len(rows), len(loaded.columns)):
-                raise BundleError(
-                    f"{self.bundle.path / loaded.file.path}: family '{loaded.file.family}' returned predictions of "
-                    f"shape {found.shape}, expected {(len(rows), len(loaded.columns))}"
-                )
-            if len(loaded.columns) == self._outputs:
+            chosen = encoded[part.fingerprint] if whole else encoded[part.fingerprint].take(rows)
+            if asking is None:
+                with self._using(number) as shard:
+                    found = ask(shard, chosen, models[rows])
+            else:
+                try:
+                    with self._using(number) as shard:
+                        found, failed = asking(shard, chosen, models[rows])
+                except Exception as error:  # of the file, since asking raises nothing
+                    failures |= dict.fromkeys(rows.tolist(), f"the model cannot be loaded: {error}")
+                    continue
+                failures |= {int(rows[i]): reason for i, reason in failed.items()}
+            columns = self._columns[part.fingerprint]
+            if len(columns) == self._outputs:
                 values[rows] = found
             else:
                 values[rows] = 0.0
-                values[rows[:, None], loaded.columns] = found
+                values[rows[:, None], columns] = found
         server = np.where(files < 0, NONE, np.where(slots == 1, POOLED_MODEL, ENTITY_MODEL))
-        return Predicted(values, server.astype(np.int8))
+        return Predicted(values, server.astype(np.int8), failures)
 
-    def _file(self, number: int) -> _LoadedFile:
-        """Return a file's models, read now if they have not been."""
-        loaded = self._files[number]
-        if loaded is None:
-            file = self.bundle.files[self._paths[number]]
-            before = self._known.get(file.sha256)
-            self.reused += before is not None
-            loaded = self._load(file) if before is None else self._again(before, file)
-            self._check_index(loaded, number)
-            self._files[number] = loaded
-        return loaded
+    @contextmanager
+    def _using(self, number: int) -> Iterator[Shard]:
+        """Give a file's models, read now if they are not in memory."""
+        part = self._parts[number]
+        known = self._fitting[number] or self.memory.has(part.sha256)
+        with self.memory.using(part, partial(self._load, part)) as shard:
+            if not self._fitting[number]:
+                self._check_index(shard, number)
+                self._fitting[number] = True
+                self.reused += known
+            yield shard
 
-    def _load(self, file: ShardFile) -> _LoadedFile:
+    def _load(self, file: ShardFile) -> Shard:
         where = str(self.bundle.path / file.path)
         check_libraries(file.libraries, where)
         models = self.bundle.models(file.path)
@@ -217,22 +289,20 @@ class LoadedBundle:
             predictor = make_family(file.family, schema, file.parameters).load(models)
         except (SpecError, MissingExtraError) as error:
             raise BundleError(f"{where}: {error}") from error
-        return _LoadedFile(file, schema, predictor, models[ENTITY], self._columns(schema))
+        entities = models[ENTITY]
+        return Shard(file, schema, predictor, entities, held_bytes(predictor, entities))
 
-    def _again(self, before: _LoadedFile, file: ShardFile) -> _LoadedFile:
-        return _LoadedFile(file, before.schema, before.predictor, before.entities, self._columns(before.schema))
-
-    def _columns(self, schema: Schema) -> NDArray[np.int64]:
+    def _columns_of(self, schema: Schema) -> NDArray[np.int64]:
         return np.array([self.classes.index(name) for name in schema.classes] or [0], dtype=np.int64)
 
-    def _check_index(self, loaded: _LoadedFile, number: int) -> None:
+    def _check_index(self, shard: Shard, number: int) -> None:
         """The index and the file must agree on whose model each row is."""
-        here = self._by_file[self._bounds[number] : self._bounds[number + 1]]
-        claimed = self._listed.take(pa.array(here))
-        same = pc.equal(loaded.entities.take(pa.array(self._row_of[2:][here])), claimed)
-        if len(here) and not pc.all(same).as_py():
+        slots = np.flatnonzero(self._file_of[2:] == number)
+        claimed = self.entities.keys.take(pa.array(slots))
+        same = pc.equal(shard.entities.take(pa.array(self._row_of[2:][slots])), claimed)
+        if len(slots) and not pc.all(same).as_py():
             wrong = claimed.filter(pc.invert(same).combine_chunks())[0].as_py()
             raise BundleError(
-                f"{self.bundle.path}: index.parquet says entity {wrong!r} is in {loaded.file.path}, "
+                f"{self.bundle.path}: index.parquet says entity {wrong!r} is in {self._parts[number].path}, "
                 "but another entity's model is there; retrain, or roll back to another release"
             )

@@ -33,14 +33,14 @@ class Bundle:
         path: Its folder.
         manifest: What ``bundle.json`` says.
         sha256: Of ``bundle.json``: the bundle's identity.
-        index: One row per entity with a model of its own, sorted by entity: ``entity``, ``path``, ``row``,
-            ``family``, ``rows_train``, ``run_id``, ``split_fingerprint``, ``holdout_threshold``, ``loss``, metrics.
+        places: One row per entity with a model of its own, in the order of the index: ``entity``, ``path``
+            (a dictionary), ``row``. All that serving needs; the rest of the index is some ten times as large.
     """
 
     path: Path
     manifest: BundleManifest
     sha256: str
-    index: pa.Table
+    places: pa.Table
 
     @classmethod
     def open(cls, path: str | Path, *, sha256: str | None = None, verify: bool = True) -> Bundle:
@@ -68,8 +68,8 @@ class Bundle:
         if sha256 is not None and found != sha256:
             raise BundleError(f"{file}: sha256 is {found}, expected {sha256}: the bundle was altered; {NEXT}")
         manifest = _parse(data, file)
-        index = _read_index(path, manifest)
-        bundle = cls(path, manifest, found, index)
+        places = _read_places(path, manifest)
+        bundle = cls(path, manifest, found, places)
         if verify:
             for model_file in manifest.files:
                 bundle.read(model_file)
@@ -78,7 +78,16 @@ class Bundle:
     @cached_property
     def entities(self) -> frozenset[str]:
         """Entities with a model of their own."""
-        return frozenset(self.index[ENTITY].to_pylist())
+        return frozenset(self.places[ENTITY].to_pylist())
+
+    @cached_property
+    def index(self) -> pa.Table:
+        """All that is known of each entity with a model of its own, sorted by entity, read when first asked for.
+
+        Columns ``entity``, ``path``, ``row``, ``family``, ``rows_train``, ``run_id``, ``split_fingerprint``,
+        ``holdout_threshold``, ``loss``, metrics.
+        """
+        return pq.read_table(pa.BufferReader(self.read(self.manifest.index)))
 
     @cached_property
     def files(self) -> dict[str, ShardFile]:
@@ -153,33 +162,35 @@ def _parse(data: bytes, file: Path) -> BundleManifest:
     return manifest
 
 
-def _read_index(path: Path, manifest: BundleManifest) -> pa.Table:
+def _read_places(path: Path, manifest: BundleManifest) -> pa.Table:
+    """Read which model serves whom, after checking that the index fits the manifest."""
     file = path / manifest.index.path
     data = _read_checked(path, manifest.index)
     try:
-        index = pq.read_table(pa.BufferReader(data))
+        with pq.ParquetFile(pa.BufferReader(data), read_dictionary=["path"]) as parquet:
+            missing = {ENTITY, "path", "row", "family"} - set(parquet.schema_arrow.names)
+            if missing:
+                raise BundleError(f"{file}: lacks the columns {', '.join(sorted(missing))}; {NEXT}")
+            places = parquet.read([ENTITY, "path", "row"]).unify_dictionaries().combine_chunks()
     except (pa.ArrowException, OSError) as error:
         raise BundleError(f"{file}: not a readable Parquet file ({error}); {NEXT}") from error
-    missing = {ENTITY, "path", "row", "family"} - set(index.column_names)
-    if missing:
-        raise BundleError(f"{file}: lacks the columns {', '.join(sorted(missing))}; {NEXT}")
     own = [part for part in manifest.files if part.shard is not None]
     stored = sum(part.rows for part in own)
-    if not index.num_rows == manifest.index.rows == stored:
+    if not places.num_rows == manifest.index.rows == stored:
         raise BundleError(
-            f"{file}: {index.num_rows} entities, bundle.json says {manifest.index.rows}, "
+            f"{file}: {places.num_rows} entities, bundle.json says {manifest.index.rows}, "
             f"the files hold {stored}; {NEXT}"
         )
-    if pc.count_distinct(index[ENTITY], mode="all").as_py() != index.num_rows:
+    if pc.count_distinct(places[ENTITY], mode="all").as_py() != places.num_rows:
         raise BundleError(f"{file}: an entity is listed twice; {NEXT}")
     rows = {part.path: part.rows for part in own}
-    lasts = index.group_by("path").aggregate([("row", "min"), ("row", "max")])
+    lasts = places.group_by("path").aggregate([("row", "min"), ("row", "max")])
     for name, low, high in zip(*(lasts[c].to_pylist() for c in ("path", "row_min", "row_max")), strict=True):
         if name not in rows or low < 0 or high >= rows[name]:
             raise BundleError(
                 f"{file}: points at rows {low} to {high} of {name}, which has {rows.get(name, 0)}; {NEXT}"
             )
-    return index
+    return places
 
 
 def _read_checked(folder: Path, part: ShardFile | IndexFile) -> bytes:

@@ -18,6 +18,8 @@ from urllib.parse import quote
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
+from modelfleet.bundles.shard_memory import MemoryUse
+from modelfleet.serving.failing import FailingModel
 from modelfleet.whole_file import write_whole
 
 if TYPE_CHECKING:
@@ -57,6 +59,10 @@ class Lease(BaseModel):
         serving_since: When that generation was swapped in; None before the first one.
         bundle: Uri of the bundle that answers; None before the first one is loaded.
         holding: Uri of every bundle it has in memory or is loading, in order: none of them may be removed.
+        memory: What its models take, and how often they were there; None before the first one is loaded.
+        index_bytes: Bytes of what says which model serves whom, beside the models.
+        failed_rows: Rows that models of the serving generation failed.
+        failing: The models that failed the most of them.
         refused: Releases newer than ``serving`` (or skipped at start) that it would not load, oldest first.
         renewed_at: When this was written.
         expires_at: When the process counts as gone.
@@ -73,6 +79,10 @@ class Lease(BaseModel):
     serving_since: AwareDatetime | None
     bundle: str | None = None
     holding: tuple[str, ...] = ()
+    memory: MemoryUse | None = None
+    index_bytes: int = 0
+    failed_rows: int = 0
+    failing: tuple[FailingModel, ...] = ()
     refused: tuple[Refusal, ...]
     renewed_at: AwareDatetime
     expires_at: AwareDatetime

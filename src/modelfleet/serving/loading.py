@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from modelfleet.data.encoded import EncodedRows
 from modelfleet.errors import BundleError, ReleaseError
+from modelfleet.serving.failing import FailingModels
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from modelfleet.bundles.loaded import LoadedBundle
     from modelfleet.bundles.reader import Bundle
+    from modelfleet.bundles.shard_memory import ShardMemory
     from modelfleet.data.schema import Schema
     from modelfleet.releases.manifest import Release
 
 TRIED_ENTITIES = 64
 """Most entities whose own model is tried before a bundle serves; one per file comes first."""
+
+TRIED_UNDER_A_LIMIT = 8
+"""The same where not every file fits into memory, so that trying does not drive out what answers now."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,11 +35,13 @@ class LoadedFleet:
         generation: The release it was loaded for; 0 where it was not released.
         models: The loaded files.
         uri: Where the release says the bundle is; None where it was not released.
+        failing: Asks the models, and knows which of them fail.
     """
 
     generation: int
     models: LoadedBundle
     uri: str | None = None
+    failing: FailingModels = field(default_factory=FailingModels)
 
     @property
     def schemas(self) -> Mapping[str, Schema]:
@@ -47,13 +54,13 @@ class LoadedFleet:
         return next(iter(self.schemas.values()))
 
 
-def load_release(release: Release, *, fleet: str, reuse: LoadedFleet | None = None, lazy: bool = False) -> LoadedFleet:
+def load_release(release: Release, *, fleet: str, memory: ShardMemory | None = None, lazy: bool = False) -> LoadedFleet:
     """Load the bundle a release names.
 
     Args:
         release: What to load.
         fleet: The fleet this process serves.
-        reuse: What serves now; its files of equal hash are not read again.
+        memory: As in ``load_bundle``.
         lazy: As in ``load_bundle``.
 
     Raises:
@@ -69,7 +76,7 @@ def load_release(release: Release, *, fleet: str, reuse: LoadedFleet | None = No
         )
     bundle = Bundle.open(release.bundle.uri, sha256=release.bundle.sha256, verify=not lazy)
     return load_bundle(
-        bundle, fleet=fleet, generation=release.generation, uri=release.bundle.uri, reuse=reuse, lazy=lazy
+        bundle, fleet=fleet, generation=release.generation, uri=release.bundle.uri, memory=memory, lazy=lazy
     )
 
 
@@ -79,7 +86,7 @@ def load_bundle(
     fleet: str,
     generation: int,
     uri: str | None = None,
-    reuse: LoadedFleet | None = None,
+    memory: ShardMemory | None = None,
     lazy: bool = False,
 ) -> LoadedFleet:
     """Load an opened bundle: check that it fits, read its models, and let some of them predict.
@@ -89,7 +96,9 @@ def load_bundle(
         fleet: The fleet it must be of.
         generation: Recorded in every answer.
         uri: Where the release says the bundle is.
-        reuse: As in ``load_release``.
+        memory: Where the models are kept; those of files that are in it already are not read again. Where it has no
+            room for all, the files that answered last are loaded, and each of the others when a row needs it. None
+            means memory of its own.
         lazy: Read, check and load each file when a row needs it first; of the models, none is tried.
 
     Raises:
@@ -101,9 +110,11 @@ def load_bundle(
     if manifest.fleet != fleet:
         raise BundleError(f"{bundle.path}: is a bundle of fleet '{manifest.fleet}', but this process serves '{fleet}'")
     _check_schemas(bundle)
-    models = LoadedBundle(bundle, reuse=None if reuse is None else reuse.models, lazy=lazy)
+    models = LoadedBundle(bundle, memory=memory, lazy=True)
     if not lazy:
-        _try_models(bundle, models)
+        whole = models.memory.fits(models.files)
+        models.load(range(len(models.files)) if whole else _hot(models))
+        _try_models(bundle, models, TRIED_ENTITIES if whole else TRIED_UNDER_A_LIMIT)
     return LoadedFleet(generation, models, uri)
 
 
@@ -124,9 +135,27 @@ def _check_schemas(bundle: Bundle) -> None:
             )
 
 
-def _try_models(bundle: Bundle, models: LoadedBundle) -> None:
+def _hot(models: LoadedBundle) -> list[int]:
+    """Return the files of the shards that were used last, as many as fill half the memory.
+
+    The other half is left to the bundle that still answers.
+    """
+    memory = models.memory
+    age = {shard.file.shard: i for i, shard in reversed(list(enumerate(memory.recent())))}
+    numbers = range(len(models.files))
+    room = (memory.limit or 0) // 2
+    chosen = []
+    for number in sorted(numbers, key=lambda number: age.get(models.files[number].shard, len(age))):
+        room -= memory.size(models.files[number])
+        if room < 0:
+            break
+        chosen.append(number)
+    return chosen
+
+
+def _try_models(bundle: Bundle, models: LoadedBundle, most: int) -> None:
     """Predict one plain row with the pooled model and with the first model of each file, or refuse the bundle."""
-    entities = _sample(bundle)
+    entities = _sample(bundle, most)
     tries = [f"the model of entity '{entity}'" for entity in entities]
     try:
         values = [models.predict_encoded(lambda schema: plain_rows(schema, len(entities)), entities).values]
@@ -142,13 +171,16 @@ def _try_models(bundle: Bundle, models: LoadedBundle) -> None:
             raise BundleError(f"{bundle.path}: {model} predicts {predicted.tolist()} for a plain row")
 
 
-def _sample(bundle: Bundle) -> list[str]:
-    entities: Sequence[str] = bundle.index["entity"].to_pylist()
-    first: dict[str, str] = {}
-    for entity, path in zip(entities, bundle.index["path"].to_pylist(), strict=True):
-        first.setdefault(path, entity)
-    spread = np.linspace(0, len(entities) - 1, num=min(len(entities), 8), dtype=int)
-    return list(dict.fromkeys([*first.values(), *(entities[i] for i in spread)]))[:TRIED_ENTITIES]
+def _sample(bundle: Bundle, most: int) -> list[str]:
+    """Return the first entity of each file, and a few from all over the index."""
+    count = bundle.places.num_rows
+    if not count:
+        return []
+    first = np.unique(bundle.places["path"].chunk(0).indices.to_numpy(), return_index=True)[1]
+    spread = np.linspace(0, count - 1, num=min(count, 8), dtype=int)
+    chosen = list(dict.fromkeys([*sorted(first.tolist()), *spread.tolist()]))[:most]
+    sample: list[str] = bundle.places["entity"].take(chosen).to_pylist()
+    return sample
 
 
 def plain_rows(schema: Schema, n: int) -> EncodedRows:

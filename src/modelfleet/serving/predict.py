@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -20,13 +19,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from modelfleet.bundles.loaded import Predicted
     from modelfleet.data.encoded import EncodedRows
     from modelfleet.data.schema import Schema
     from modelfleet.serving.answer import ServedBy
     from modelfleet.serving.loading import LoadedFleet
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -73,23 +69,27 @@ def predict_rows(fleet: LoadedFleet, rows: Sequence[Mapping[str, Any]]) -> list[
         One result per row, in order.
     """
     results: list[Prediction | Failure | None] = [None] * len(rows)
-    groups: dict[str, list[int]] = {}
-    entities: list[str] = [""] * len(rows)
+    entities: list[str] = [EMPTY] * len(rows)
     schema = fleet.any_schema
     for i, row in enumerate(rows):
         try:
             entities[i] = row_entity(row, schema)
         except ValueError as error:
             results[i] = Failure(str(error), None)
-            continue
-        fingerprint = fleet.models.schema_for(entities[i])
-        if fingerprint is None:
+    slots = fleet.models.slots_of(entities)
+    names, of_row = fleet.models.schemas_of(slots)
+    groups: list[list[int]] = [[] for _ in names]
+    for i, number in enumerate(of_row.tolist()):
+        if results[i] is None and number < 0:
             results[i] = Failure(no_model(entities[i]), entities[i])
-        else:
-            groups.setdefault(fingerprint, []).append(i)
-    for fingerprint, members in groups.items():
-        schema = fleet.schemas[fingerprint]
-        found = _predict_group(fleet, schema, [rows[i] for i in members], [entities[i] for i in members])
+        elif results[i] is None:
+            groups[number].append(i)
+    for name, members in zip(names, groups, strict=True):
+        if not members:
+            continue
+        found = _predict_group(
+            fleet, fleet.schemas[name], [rows[i] for i in members], [entities[i] for i in members], slots[members]
+        )
         for i, result in zip(members, found, strict=True):
             results[i] = result
     return [result for result in results if result is not None]
@@ -140,7 +140,11 @@ def row_entity(row: Mapping[str, Any], schema: Schema) -> str:
 
 
 def _predict_group(
-    fleet: LoadedFleet, schema: Schema, rows: Sequence[Mapping[str, Any]], entities: Sequence[str]
+    fleet: LoadedFleet,
+    schema: Schema,
+    rows: Sequence[Mapping[str, Any]],
+    entities: Sequence[str],
+    slots: NDArray[np.int64],
 ) -> list[Prediction | Failure]:
     encoded, errors = encode_records(schema, rows)
     for i, row in enumerate(rows):
@@ -148,14 +152,16 @@ def _predict_group(
         if nested is not None:
             errors.setdefault(i, f"column '{nested}' is {shown(row[nested])}: expected a plain value")
     good = np.array([i for i in range(len(rows)) if i not in errors], dtype=np.int64)
-    found = iter(_predict_encoded(fleet, encoded.take(good), [entities[i] for i in good]))
+    found = iter(_predict_encoded(fleet, encoded.take(good), [entities[i] for i in good], slots[good]))
     return [Failure(errors[i], entities[i]) if i in errors else next(found) for i in range(len(rows))]
 
 
-def _predict_encoded(fleet: LoadedFleet, encoded: EncodedRows, entities: Sequence[str]) -> list[Prediction | Failure]:
+def _predict_encoded(
+    fleet: LoadedFleet, encoded: EncodedRows, entities: Sequence[str], slots: NDArray[np.int64]
+) -> list[Prediction | Failure]:
     if not entities:
         return []
-    predicted = predict_encoded(fleet, encoded, fleet.models.slots_of(entities))
+    predicted = predict_encoded(fleet, encoded, slots)
     labels, scores = label_and_score(fleet, predicted.values)
     return [
         Failure(predicted.failures[i], entity)
@@ -193,33 +199,11 @@ def predict_encoded(fleet: LoadedFleet, encoded: EncodedRows, slots: NDArray[np.
         encoded: n rows, all encoded by the schema their entities' models need.
         slots: (n,) the model of each row, as ``LoadedBundle.slots_of`` returns it.
     """
-    n = len(slots)
-    parts: list[tuple[int, Predicted]] = []
-    failures: dict[int, str] = {}
-    halves = [(0, n)] if n else []
-    while halves:
-        first, last = halves.pop()
-        rows = encoded if last - first == n else encoded.take(slice(first, last))
-        try:
-            parts.append((first, fleet.models.predict_slots(partial(_as_is, rows), slots[first:last])))
-        except Exception as error:  # a family's code may raise anything; one row must not take the others with it
-            if last - first == 1:
-                failures[first] = f"the model failed: {type(error).__name__}: {error}"
-                continue
-            if last - first == n:
-                logger.warning("%d rows failed and are predicted in halves: %s", n, error)
-            middle = (first + last) // 2
-            halves += [(first, middle), (middle, last)]
-    values = np.zeros((n, max(len(fleet.models.classes), 1)))
-    server = np.zeros(n, dtype=np.int8)
-    for first, predicted in parts:
-        values[first : first + len(predicted.values)] = predicted.values
-        server[first : first + len(predicted.values)] = predicted.server
-    for i in np.flatnonzero(~np.isfinite(values).all(axis=1)).tolist():
-        failures.setdefault(i, f"the model's prediction is not finite: {values[i].tolist()}")
+    predicted = fleet.models.predict_slots(partial(_as_is, encoded), slots, fleet.failing)
+    values, failures = predicted.values, dict(predicted.failures)
     if failures:
         values[list(failures)] = 0.0
-    return PredictedRows(values, server, failures)
+    return PredictedRows(values, predicted.server, failures)
 
 
 def no_model(entity: str) -> str:

@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modelfleet.bundles.shard_memory import ShardMemory
 from modelfleet.errors import BundleError, LedgerEmptyError, ModelfleetError, ReleaseError
 from modelfleet.releases.ledger import Ledger
 from modelfleet.serving.answer import Answer, DeadLetter
@@ -36,6 +37,9 @@ logger = logging.getLogger(__name__)
 
 IO_ATTEMPTS = 10
 """A release whose files cannot be read for a reason that may pass is tried this often before it is refused."""
+
+FAILING_TOLD = 10
+"""So many failing models are named in a lease."""
 
 
 _as_text = lru_cache(maxsize=256)(datetime.isoformat)
@@ -61,6 +65,8 @@ class ResidentFleet:
         lease_seconds: How often the lease is renewed.
         poll_seconds: How often the ledger is looked at without a notice: a process that gets no requests hears of a
             release only so.
+        memory_bytes: Most bytes that the models of all this machine's processes of the fleet may take together; None
+            for no limit.
         clock: Returns the time, with a time zone.
     """
 
@@ -74,6 +80,7 @@ class ResidentFleet:
         job: str = "",
         lease_seconds: float = 10.0,
         poll_seconds: float = 0.5,
+        memory_bytes: int | None = None,
         clock: Callable[[], datetime] = _utc_now,
     ) -> None:
         self.fleet = fleet
@@ -83,6 +90,9 @@ class ResidentFleet:
         self._job = job
         self._lease_seconds = lease_seconds
         self._poll_seconds = poll_seconds
+        self._memory_bytes = memory_bytes
+        self._memory = ShardMemory(memory_bytes)
+        self._host = socket.gethostname()
         self._clock = clock
         self._serving: LoadedFleet | None = None
         self._serving_since: datetime | None = None
@@ -105,6 +115,7 @@ class ResidentFleet:
             LedgerEmptyError: The fleet has no release.
             ReleaseError: None of its releases can be loaded; the message has the reason for each.
         """
+        self._share_memory()
         self._load_newer()
         if self._serving is None:
             failed = self._failed | self._unreadable
@@ -218,9 +229,32 @@ class ResidentFleet:
             if self._closed:
                 return
             try:
+                self._share_memory()
                 self._load_newer()
+                self._fill_memory()
             except Exception:  # a ledger that cannot be listed now may be listed at the next look
                 logger.exception("fleet %s: looking for a newer release failed; trying again", self.fleet)
+
+    def _share_memory(self) -> None:
+        """Let this process's models take its share of the machine's memory, less what its indices take."""
+        if self._memory_bytes is not None:
+            others = [one for one in self._leases.live(self._clock()) if one.process != self.process]
+            processes = 1 + sum(one.host == self._host for one in others)
+            self._memory.limit = max(self._memory_bytes // processes - self._index_bytes(), 0)
+
+    def _index_bytes(self) -> int:
+        with self._state:
+            held = {id(one.models.entities): one.models.nbytes for one in self._held}
+        return sum(held.values())
+
+    def _fill_memory(self) -> None:
+        """Let go of what no bundle has any more, and load the rest of the one that answers, if it has come to fit."""
+        if self._memory.use.limit is None or self._serving is None:
+            return
+        models = self._serving.models
+        missing = [i for i, file in enumerate(models.files) if not self._memory.has(file.sha256)]
+        if missing and self._memory.fits(models.files):
+            models.load(missing)
 
     def _load_newer(self) -> None:
         """Load the newest release that can be loaded, if it is newer than what serves."""
@@ -251,7 +285,7 @@ class ResidentFleet:
             self._loading = release.bundle.uri
         self._keeper.renew()
         try:
-            loaded = load_release(release, fleet=self.fleet, reuse=self._serving)
+            loaded = load_release(release, fleet=self.fleet, memory=self._memory)
         except Exception as error:  # whatever is wrong with a release, the last good one keeps answering
             with self._state:
                 self._loading = None
@@ -268,6 +302,7 @@ class ResidentFleet:
             self._held.add(loaded)
             self._serving = loaded
             self._serving_since = self._clock()
+        self._share_memory()
         logger.info("fleet %s: generation %d serves", self.fleet, generation)
         self._keeper.renew()
         return True
@@ -291,12 +326,16 @@ class ResidentFleet:
             process=self.process,
             fleet=self.fleet,
             job=self._job,
-            host=socket.gethostname(),
+            host=self._host,
             pid=os.getpid(),
             serving=serving,
             serving_since=since,
             bundle=None if current is None else current.uri,
             holding=tuple(sorted(uri for uri in held if uri is not None)),
+            memory=None if current is None else self._memory.use,
+            index_bytes=self._index_bytes(),
+            failed_rows=0 if current is None else current.failing.rows,
+            failing=() if current is None else current.failing.worst(FAILING_TOLD),
             refused=refused,
             renewed_at=now,
             expires_at=now + timedelta(seconds=PERIODS * self._lease_seconds),
@@ -320,6 +359,8 @@ class ResidentConfig:
         job: The streaming job.
         lease_seconds: The lease's period.
         poll_seconds: How often the ledger is looked at without a notice.
+        memory_mb: Most megabytes (of 10^6 bytes) that the models of all the machine's processes of the fleet may take
+            together; None for no limit.
     """
 
     fleet: str
@@ -328,6 +369,7 @@ class ResidentConfig:
     job: str = ""
     lease_seconds: float = 10.0
     poll_seconds: float = 0.5
+    memory_mb: int | None = None
 
 
 _residents: dict[tuple[int, ResidentConfig], ResidentFleet] = {}
@@ -352,6 +394,7 @@ def get_resident(config: ResidentConfig) -> ResidentFleet:
                 job=config.job,
                 lease_seconds=config.lease_seconds,
                 poll_seconds=config.poll_seconds,
+                memory_bytes=None if config.memory_mb is None else config.memory_mb * 1_000_000,
             )
             resident.start()
             _residents[key] = resident

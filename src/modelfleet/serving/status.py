@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from modelfleet.bundles.shard_memory import MemoryUse
 from modelfleet.errors import BundleError, ReleaseError
 from modelfleet.releases.ledger import Ledger
+from modelfleet.serving.failing import FailingModel
 from modelfleet.serving.lease import LeaseFolder, Refusal
 
 if TYPE_CHECKING:
@@ -27,6 +29,9 @@ class ProcessStatus(BaseModel):
         current: Whether it serves the newest generation.
         refused: Releases it would not load.
         age_seconds: Seconds since it renewed its lease.
+        memory: What its models take; None before the first one is loaded.
+        failed_rows: Rows that models of the serving generation failed.
+        failing: The models that failed the most of them.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -38,6 +43,24 @@ class ProcessStatus(BaseModel):
     current: bool
     refused: tuple[Refusal, ...]
     age_seconds: float
+    memory: MemoryUse | None = None
+    failed_rows: int = 0
+    failing: tuple[FailingModel, ...] = ()
+
+    def as_lines(self) -> list[str]:
+        """Return what a person wants to know of its models."""
+        lines = []
+        if self.memory is not None:
+            most = "" if self.memory.limit is None else f" of {self.memory.limit / 1e6:.1f}"
+            lines.append(
+                f"holds {self.memory.files} model files, {self.memory.nbytes / 1e6:.1f}{most} MB: {self.memory.hits} "
+                f"hits, {self.memory.misses} loads, {self.memory.evictions} evictions"
+            )
+        lines += [
+            f"the {'pooled model' if not one.entity else f'model of {one.entity}'} failed {one.rows} rows: {one.reason}"
+            for one in self.failing
+        ]
+        return lines
 
 
 class FleetStatus(BaseModel):
@@ -89,6 +112,7 @@ class FleetStatus(BaseModel):
             serves = "nothing yet" if process.serving is None else f"generation {process.serving}"
             behind = "" if process.current or self.generation is None else f" (newest is {self.generation})"
             lines.append(f"  {process.process} serves {serves}{behind}, lease renewed {process.age_seconds:.0f} s ago")
+            lines += [f"    {line}" for line in process.as_lines()]
             lines += [f"    refused generation {refusal.generation}: {refusal.reason}" for refusal in process.refused]
         return "\n".join(lines)
 
@@ -115,6 +139,9 @@ def fleet_status(home: Home, fleet: str, *, now: datetime | None = None) -> Flee
             current=lease.serving is not None and lease.serving == newest,
             refused=lease.refused,
             age_seconds=max((now - lease.renewed_at).total_seconds(), 0.0),
+            memory=lease.memory,
+            failed_rows=lease.failed_rows,
+            failing=lease.failing,
         )
         for lease in LeaseFolder(folders.leases).live(now)
     )

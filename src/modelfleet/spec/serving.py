@@ -20,6 +20,8 @@ class ServingSpec(Section):
         max_batch_rows: Most rows predicted in one call.
         poll_seconds: How often the ledger and the request folder are looked at.
         lease_seconds: How often a process renews its lease; it counts as gone after three periods.
+        memory_mb: Most megabytes (of 10^6 bytes) that the models may take on a machine, all its processes of the fleet
+            together; least recently used shards leave first. Absent means that every model stays in memory.
         confirm_timeout_seconds: How long a promotion waits for every live process to serve it.
     """
 
@@ -30,4 +32,5 @@ class ServingSpec(Section):
     max_batch_rows: int = Field(default=256, ge=1)
     poll_seconds: float = Field(default=0.5, gt=0)
     lease_seconds: float = Field(default=10.0, gt=0)
+    memory_mb: int | None = Field(default=None, ge=1)
     confirm_timeout_seconds: float = Field(default=120.0, gt=0)
