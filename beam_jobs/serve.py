@@ -53,6 +53,8 @@ def serve_config(spec: FleetSpec, home: Home, *, job: str) -> ServeConfig:
             lease_seconds=serving.lease_seconds,
             poll_seconds=serving.poll_seconds,
             memory_mb=serving.memory_mb,
+            denylist=str(folders.denylist),
+            predict_seconds=serving.predict_seconds,
         ),
         launch=launch.generation,
         requests=serving.requests or str(folders.requests),

@@ -41,6 +41,11 @@ class FleetHome:
         return self.root / "leases"
 
     @property
+    def denylist(self) -> Path:
+        """Models that ended a serving process, one file per model; deleting a file lets the model be asked again."""
+        return self.root / "denylist"
+
+    @property
     def requests(self) -> Path:
         """JSONL files dropped here are answered by the streaming job (unless the spec names another folder)."""
         return self.root / "serving" / "requests"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
+import threading
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -20,6 +24,9 @@ NOT_FINITE = 13.0
 
 MISSHAPEN = -666.0
 """A model that answers with a column too many."""
+
+HANGS, HANGS_HARD, CRASHES = -1.0, -2.0, -3.0
+"""Models that never answer, that never let another thread go on either, and that end the process."""
 
 
 class FussyFamily:
@@ -44,6 +51,7 @@ class FussyPredictor:
         x = rows.numbers[:, 0]
         if (x == RAISES).any() or (self.values[model] == RAISES).any():
             raise ArithmeticError("666 is not liked here")
+        self._be_deadly(self.values[model])
         if (self.values[model] == MISSHAPEN).any():
             return np.zeros((len(rows), self.outputs + 1))
         result = np.where(x == NOT_FINITE, np.inf, np.nan_to_num(x) + self.values[model])
@@ -52,3 +60,12 @@ class FussyPredictor:
         first = 1 / (1 + np.exp(np.minimum(result, 500.0)))
         rest = np.repeat(((1 - first) / (self.outputs - 1))[:, None], self.outputs - 1, axis=1)
         return np.hstack([first[:, None], rest])
+
+    @staticmethod
+    def _be_deadly(values: np.ndarray) -> None:
+        if (values == HANGS).any():
+            threading.Event().wait()
+        if (values == HANGS_HARD).any():
+            re.match(r"(a+)+$", "a" * 60 + "b")  # takes for ever, with the lock of the interpreter in its hand
+        if (values == CRASHES).any():
+            os.kill(os.getpid(), signal.SIGSEGV)

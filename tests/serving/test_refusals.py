@@ -106,8 +106,10 @@ def test_models_that_predict_nonsense_are_refused(shop: Any, resident: Make) -> 
     shop.release_of(add=float("nan"))
     shop.release_of(pooled=float("inf"))
     reasons = [refusal.reason for refusal in resident().refused]
-    assert "the model of entity 'a' predicts [nan] for a plain row" in reasons[0]
-    assert "the pooled model predicts [inf] for a plain row" in reasons[1]
+    assert (
+        "the model of entity 'a' cannot answer a plain row: the model's prediction is not finite: [nan]" in reasons[0]
+    )
+    assert "the pooled model cannot answer a plain row: the model's prediction is not finite: [inf]" in reasons[1]
 
 
 def test_models_that_cannot_predict_are_refused(shop: Any, resident: Make, fussy: Any, monkeypatch: Any) -> None:
@@ -121,7 +123,7 @@ def test_models_that_cannot_predict_are_refused(shop: Any, resident: Make, fussy
     shop.release_of(add=1)
     fleet.notice(2)
     shop.until(lambda: bool(fleet.refused))
-    assert "its models cannot predict: RuntimeError: not today" in fleet.refused[0].reason
+    assert "cannot answer a plain row: the model failed: RuntimeError: not today" in fleet.refused[0].reason
 
 
 def test_a_bundle_without_any_model_is_refused(shop: Any, resident: Make) -> None:

@@ -103,6 +103,7 @@ class LoadedBundle:
         entities: Entities with a model of their own.
         memory: Where its files are; bundles that share it share the files they have in common.
         reused: Number of files that another bundle had left there.
+        pooled_slot: What ``slots_of`` calls the pooled model, or no model where there is no pooled one.
     """
 
     def __init__(
@@ -148,7 +149,7 @@ class LoadedBundle:
             self._file_of[2:] = named[codes.indices.to_numpy()]
             self._row_of[2:] = places["row"].to_numpy()
         self.entities = EntityIndex(places[ENTITY].chunk(0) if count else pa.array([], pa.string()))
-        self._default = 0 if pooled is None else 1
+        self.pooled_slot = 0 if pooled is None else 1
         self._pooled_only = False
         self._fingerprints = tuple(sorted({part.fingerprint for part in self._parts}))
         self._schema_of = np.array(
@@ -179,6 +180,10 @@ class LoadedBundle:
         """Bytes in memory beside those of the files: what is needed to know which model serves whom."""
         return self.entities.nbytes + int(self._file_of.nbytes + self._row_of.nbytes)
 
+    def files_of(self, slots: NDArray[np.int64]) -> list[int]:
+        """Return the files that hold the models of some slots, each once, as ``load`` counts them."""
+        return [number for number in np.unique(self._file_of[slots]).tolist() if number >= 0]
+
     def load(self, numbers: Iterable[int]) -> None:
         """Load some files now.
 
@@ -192,9 +197,9 @@ class LoadedBundle:
     def slots_of(self, entities: Sequence[str]) -> NDArray[np.int64]:
         """Return what ``predict_slots`` calls the model that serves each entity, (n,)."""
         if self._pooled_only:
-            return np.full(len(entities), self._default, dtype=np.int64)
+            return np.full(len(entities), self.pooled_slot, dtype=np.int64)
         found = self.entities.find(entities)
-        return np.where(found < 0, self._default, found + 2)
+        return np.where(found < 0, self.pooled_slot, found + 2)
 
     def schemas_of(self, slots: NDArray[np.int64]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
         """Return fingerprints of schemas, and (n,) which of them encodes a slot's rows; -1 where no model serves."""
@@ -214,7 +219,7 @@ class LoadedBundle:
 
     def predict_pooled(self, encode: Callable[[Schema], EncodedRows], rows: int) -> Predicted:
         """Predict ``rows`` rows by the pooled model alone, whatever their entities; see ``predict_encoded``."""
-        return self.predict_slots(encode, np.full(rows, self._default, dtype=np.int64))
+        return self.predict_slots(encode, np.full(rows, self.pooled_slot, dtype=np.int64))
 
     def predict_slots(
         self, encode: Callable[[Schema], EncodedRows], slots: NDArray[np.int64], asking: Asking | None = None

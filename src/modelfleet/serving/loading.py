@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from modelfleet.bundles.shard_memory import ShardMemory
     from modelfleet.data.schema import Schema
     from modelfleet.releases.manifest import Release
+    from modelfleet.serving.watchdog import Watchdog
 
 TRIED_ENTITIES = 64
 """Most entities whose own model is tried before a bundle serves; one per file comes first."""
@@ -54,13 +55,21 @@ class LoadedFleet:
         return next(iter(self.schemas.values()))
 
 
-def load_release(release: Release, *, fleet: str, memory: ShardMemory | None = None, lazy: bool = False) -> LoadedFleet:
+def load_release(
+    release: Release,
+    *,
+    fleet: str,
+    memory: ShardMemory | None = None,
+    watchdog: Watchdog | None = None,
+    lazy: bool = False,
+) -> LoadedFleet:
     """Load the bundle a release names.
 
     Args:
         release: What to load.
         fleet: The fleet this process serves.
         memory: As in ``load_bundle``.
+        watchdog: As in ``load_bundle``.
         lazy: As in ``load_bundle``.
 
     Raises:
@@ -76,7 +85,13 @@ def load_release(release: Release, *, fleet: str, memory: ShardMemory | None = N
         )
     bundle = Bundle.open(release.bundle.uri, sha256=release.bundle.sha256, verify=not lazy)
     return load_bundle(
-        bundle, fleet=fleet, generation=release.generation, uri=release.bundle.uri, memory=memory, lazy=lazy
+        bundle,
+        fleet=fleet,
+        generation=release.generation,
+        uri=release.bundle.uri,
+        memory=memory,
+        watchdog=watchdog,
+        lazy=lazy,
     )
 
 
@@ -87,6 +102,7 @@ def load_bundle(
     generation: int,
     uri: str | None = None,
     memory: ShardMemory | None = None,
+    watchdog: Watchdog | None = None,
     lazy: bool = False,
 ) -> LoadedFleet:
     """Load an opened bundle: check that it fits, read its models, and let some of them predict.
@@ -99,6 +115,7 @@ def load_bundle(
         memory: Where the models are kept; those of files that are in it already are not read again. Where it has no
             room for all, the files that answered last are loaded, and each of the others when a row needs it. None
             means memory of its own.
+        watchdog: Watches every prediction; None lets each take as long as it likes.
         lazy: Read, check and load each file when a row needs it first; of the models, none is tried.
 
     Raises:
@@ -114,8 +131,9 @@ def load_bundle(
     if not lazy:
         whole = models.memory.fits(models.files)
         models.load(range(len(models.files)) if whole else _hot(models))
-        _try_models(bundle, models, TRIED_ENTITIES if whole else TRIED_UNDER_A_LIMIT)
-    return LoadedFleet(generation, models, uri)
+        tried = FailingModels(watchdog, generation)
+        _try_models(bundle, models, tried, TRIED_ENTITIES if whole else TRIED_UNDER_A_LIMIT)
+    return LoadedFleet(generation, models, uri, FailingModels(watchdog, generation))
 
 
 def _check_schemas(bundle: Bundle) -> None:
@@ -153,22 +171,20 @@ def _hot(models: LoadedBundle) -> list[int]:
     return chosen
 
 
-def _try_models(bundle: Bundle, models: LoadedBundle, most: int) -> None:
+def _try_models(bundle: Bundle, models: LoadedBundle, asking: FailingModels, most: int) -> None:
     """Predict one plain row with the pooled model and with the first model of each file, or refuse the bundle."""
     entities = _sample(bundle, most)
     tries = [f"the model of entity '{entity}'" for entity in entities]
-    try:
-        values = [models.predict_encoded(lambda schema: plain_rows(schema, len(entities)), entities).values]
-        if bundle.manifest.pooled is not None:
-            values.append(models.predict_pooled(lambda schema: plain_rows(schema, 1), 1).values)
-            tries.append("the pooled model")
-    except Exception as error:
-        raise BundleError(f"{bundle.path}: its models cannot predict: {type(error).__name__}: {error}") from error
+    slots = models.slots_of(entities)
+    if bundle.manifest.pooled is not None:
+        tries.append("the pooled model")
+        slots = np.append(slots, models.pooled_slot)
     if not tries:
         raise BundleError(f"{bundle.path}: has no models at all")
-    for model, predicted in zip(tries, np.concatenate(values), strict=True):
-        if not np.isfinite(predicted).all():
-            raise BundleError(f"{bundle.path}: {model} predicts {predicted.tolist()} for a plain row")
+    models.load(models.files_of(slots))  # what cannot be read is told as it is
+    failures = models.predict_slots(lambda schema: plain_rows(schema, len(slots)), slots, asking).failures
+    for i, reason in sorted(failures.items()):
+        raise BundleError(f"{bundle.path}: {tries[i]} cannot answer a plain row: {reason}")
 
 
 def _sample(bundle: Bundle, most: int) -> list[str]:

@@ -20,9 +20,11 @@ from modelfleet.releases.ledger import Ledger
 from modelfleet.serving.answer import Answer, DeadLetter
 from modelfleet.serving.chunk_answer import answer_chunk
 from modelfleet.serving.chunk_predict import predict_each
+from modelfleet.serving.denylist import Denylist
 from modelfleet.serving.lease import PERIODS, Lease, LeaseFolder, LeaseKeeper, Refusal, process_name
 from modelfleet.serving.loading import load_release
 from modelfleet.serving.request import Request
+from modelfleet.serving.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -67,6 +69,9 @@ class ResidentFleet:
             release only so.
         memory_bytes: Most bytes that the models of all this machine's processes of the fleet may take together; None
             for no limit.
+        denylist: Where models go that end a process.
+        predict_seconds: A prediction that takes longer ends the process. None, or no denylist: it may take any time,
+            and nothing is denied.
         clock: Returns the time, with a time zone.
     """
 
@@ -81,6 +86,8 @@ class ResidentFleet:
         lease_seconds: float = 10.0,
         poll_seconds: float = 0.5,
         memory_bytes: int | None = None,
+        denylist: Path | None = None,
+        predict_seconds: float | None = None,
         clock: Callable[[], datetime] = _utc_now,
     ) -> None:
         self.fleet = fleet
@@ -92,6 +99,9 @@ class ResidentFleet:
         self._poll_seconds = poll_seconds
         self._memory_bytes = memory_bytes
         self._memory = ShardMemory(memory_bytes)
+        self._watchdog: Watchdog | None = None
+        if denylist is not None and predict_seconds is not None:
+            self._watchdog = Watchdog(Denylist(denylist), self.process, predict_seconds)
         self._host = socket.gethostname()
         self._clock = clock
         self._serving: LoadedFleet | None = None
@@ -115,6 +125,9 @@ class ResidentFleet:
             LedgerEmptyError: The fleet has no release.
             ReleaseError: None of its releases can be loaded; the message has the reason for each.
         """
+        if self._watchdog is not None:
+            self._watchdog.denylist.refresh()
+            self._watchdog.start()
         self._share_memory()
         self._load_newer()
         if self._serving is None:
@@ -176,6 +189,8 @@ class ResidentFleet:
         self._keeper.close()
         if self._loader.is_alive() and self._loader is not threading.current_thread():
             self._loader.join(timeout=5)
+        if self._watchdog is not None:
+            self._watchdog.close()
         atexit.unregister(self.close)
 
     def _current(self) -> LoadedFleet:
@@ -229,6 +244,8 @@ class ResidentFleet:
             if self._closed:
                 return
             try:
+                if self._watchdog is not None:
+                    self._watchdog.denylist.refresh()
                 self._share_memory()
                 self._load_newer()
                 self._fill_memory()
@@ -285,7 +302,7 @@ class ResidentFleet:
             self._loading = release.bundle.uri
         self._keeper.renew()
         try:
-            loaded = load_release(release, fleet=self.fleet, memory=self._memory)
+            loaded = load_release(release, fleet=self.fleet, memory=self._memory, watchdog=self._watchdog)
         except Exception as error:  # whatever is wrong with a release, the last good one keeps answering
             with self._state:
                 self._loading = None
@@ -303,6 +320,8 @@ class ResidentFleet:
             self._serving = loaded
             self._serving_since = self._clock()
         self._share_memory()
+        if self._watchdog is not None:
+            self._watchdog.denylist.expire({file.sha256 for file in loaded.models.files}, self._clock())
         logger.info("fleet %s: generation %d serves", self.fleet, generation)
         self._keeper.renew()
         return True
@@ -361,6 +380,8 @@ class ResidentConfig:
         poll_seconds: How often the ledger is looked at without a notice.
         memory_mb: Most megabytes (of 10^6 bytes) that the models of all the machine's processes of the fleet may take
             together; None for no limit.
+        denylist: Folder of the denylist; empty for none.
+        predict_seconds: Longest prediction; None for any time.
     """
 
     fleet: str
@@ -370,6 +391,8 @@ class ResidentConfig:
     lease_seconds: float = 10.0
     poll_seconds: float = 0.5
     memory_mb: int | None = None
+    denylist: str = ""
+    predict_seconds: float | None = None
 
 
 _residents: dict[tuple[int, ResidentConfig], ResidentFleet] = {}
@@ -395,6 +418,8 @@ def get_resident(config: ResidentConfig) -> ResidentFleet:
                 lease_seconds=config.lease_seconds,
                 poll_seconds=config.poll_seconds,
                 memory_bytes=None if config.memory_mb is None else config.memory_mb * 1_000_000,
+                denylist=Path(config.denylist) if config.denylist else None,
+                predict_seconds=config.predict_seconds,
             )
             resident.start()
             _residents[key] = resident

@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from modelfleet.bundles.shard_memory import MemoryUse
 from modelfleet.errors import BundleError, ReleaseError
 from modelfleet.releases.ledger import Ledger
+from modelfleet.serving.denylist import Denylist, Entry
 from modelfleet.serving.failing import FailingModel
 from modelfleet.serving.lease import LeaseFolder, Refusal
 
@@ -77,6 +78,7 @@ class FleetStatus(BaseModel):
         rolled_back_to: The generation whose bundle serves again, after a rollback; else None.
         problems: One sentence for each release file that cannot be read, and for the newest release's bundle where it
             cannot be loaded.
+        denied: Models that are not asked any more, the newest entry first, each with the file whose deletion lifts it.
         processes: Every process whose lease has not expired, ordered by name.
     """
 
@@ -91,6 +93,7 @@ class FleetStatus(BaseModel):
     released_at: AwareDatetime | None
     rolled_back_to: int | None
     problems: tuple[str, ...]
+    denied: tuple[tuple[Entry, str], ...] = ()
     processes: tuple[ProcessStatus, ...]
 
     def as_text(self) -> str:
@@ -106,6 +109,10 @@ class FleetStatus(BaseModel):
                 f"  bundle {self.bundle}",
             ]
         lines += [f"  damaged: {problem}" for problem in self.problems]
+        for entry, path in self.denied:
+            whose = f"row {entry.row} of {entry.path}" if entry.entity is None else f"entity '{entry.entity}'"
+            lines.append(f"  denied: the model of {whose}: {entry.reason} ({entry.at:%Y-%m-%d %H:%M:%S %Z})")
+            lines.append(f"    delete {path} to let it be asked again")
         if not self.processes:
             lines.append(f"  no process serves it; `modelfleet serve fleets/{self.fleet}.yaml` starts one")
         for process in self.processes:
@@ -128,6 +135,7 @@ def fleet_status(home: Home, fleet: str, *, now: datetime | None = None) -> Flee
     folders = home.fleet(fleet)
     now = now or datetime.now(UTC)
     ledger = Ledger(folders.releases)
+    denylist = Denylist(folders.denylist)
     release = ledger.latest()
     newest = None if release is None else release.generation
     processes = tuple(
@@ -155,6 +163,7 @@ def fleet_status(home: Home, fleet: str, *, now: datetime | None = None) -> Flee
         released_at=None if release is None else release.created_at,
         rolled_back_to=None if release is None else release.rolled_back_to,
         problems=(*ledger.problems(), *_damage(release)),
+        denied=tuple((entry, str(denylist.path(entry))) for entry in denylist.all("denied")),
         processes=processes,
     )
 

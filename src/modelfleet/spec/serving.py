@@ -22,6 +22,8 @@ class ServingSpec(Section):
         lease_seconds: How often a process renews its lease; it counts as gone after three periods.
         memory_mb: Most megabytes (of 10^6 bytes) that the models may take on a machine, all its processes of the fleet
             together; least recently used shards leave first. Absent means that every model stays in memory.
+        predict_seconds: Longest prediction of a batch by one model file. After it the process ends and is started
+            again, and the model that did it twice is denied.
         confirm_timeout_seconds: How long a promotion waits for every live process to serve it.
     """
 
@@ -33,4 +35,5 @@ class ServingSpec(Section):
     poll_seconds: float = Field(default=0.5, gt=0)
     lease_seconds: float = Field(default=10.0, gt=0)
     memory_mb: int | None = Field(default=None, ge=1)
+    predict_seconds: float = Field(default=30.0, gt=0)
     confirm_timeout_seconds: float = Field(default=120.0, gt=0)
