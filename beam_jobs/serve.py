@@ -22,7 +22,7 @@ from beam_jobs.pipelines.serve import ServeConfig, build_serve
 from modelfleet.errors import LedgerEmptyError, ModelfleetError
 from modelfleet.home import Home
 from modelfleet.releases.ledger import Ledger
-from modelfleet.serving.resident import ResidentConfig
+from modelfleet.serving.resident_config import ResidentConfig
 from modelfleet.spec.fleet import FleetSpec
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,8 @@ from modelfleet.serving.answer import Answer, DeadLetter
 from modelfleet.serving.chunk import Chunk
 from modelfleet.serving.chunk_answer import ChunkOutcome
 from modelfleet.serving.request import Request
-from modelfleet.serving.resident import ResidentConfig, ResidentFleet, get_resident
+from modelfleet.serving.resident import ResidentFleet, get_resident
+from modelfleet.serving.resident_config import ResidentConfig
 
 logger = logging.getLogger(__name__)
 

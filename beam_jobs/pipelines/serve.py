@@ -14,7 +14,7 @@ from beam_jobs.transforms.release_signal import ReleaseSignal
 from beam_jobs.transforms.release_watch import ReleaseWatch
 from beam_jobs.transforms.request_parsing import ParseRequests
 from beam_jobs.transforms.request_source import RequestFolder
-from modelfleet.serving.resident import ResidentConfig
+from modelfleet.serving.resident_config import ResidentConfig
 
 
 @dataclass(frozen=True)

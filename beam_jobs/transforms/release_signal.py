@@ -8,7 +8,8 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.metrics import Metrics
 
-from modelfleet.serving.resident import ResidentConfig, ResidentFleet, get_resident
+from modelfleet.serving.resident import ResidentFleet, get_resident
+from modelfleet.serving.resident_config import ResidentConfig
 
 NAMESPACE = "modelfleet"
 

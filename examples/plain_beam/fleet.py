@@ -21,7 +21,7 @@ from beam_jobs.transforms.outcomes import Outcomes
 from beam_jobs.transforms.request_parsing import ParseRequests
 from beam_jobs.transforms.request_source import RequestFolder
 from modelfleet.home import Home
-from modelfleet.serving.resident import ResidentConfig
+from modelfleet.serving.resident_config import ResidentConfig
 
 
 def build(pipeline: beam.Pipeline, options: argparse.Namespace) -> None:

@@ -18,14 +18,17 @@ from modelfleet.families.base import Fitted, TrainingShard
 from modelfleet.spec.fleet import Task
 
 RAISES = 666.0
-"""What no model likes to see, and a model that likes nothing."""
+"""What no model likes to see."""
+
+LIKES_NOTHING = -9000.0
+"""A model that raises, whatever it sees."""
 
 NOT_FINITE = 13.0
 
-MISSHAPEN = -666.0
+MISSHAPEN = -9004.0
 """A model that answers with a column too many."""
 
-HANGS, HANGS_HARD, CRASHES = -1.0, -2.0, -3.0
+HANGS, HANGS_HARD, CRASHES = -9001.0, -9002.0, -9003.0
 """Models that never answer, that never let another thread go on either, and that end the process."""
 
 
@@ -49,7 +52,7 @@ class FussyPredictor:
 
     def predict(self, rows: EncodedRows, model: np.ndarray) -> np.ndarray:
         x = rows.numbers[:, 0]
-        if (x == RAISES).any() or (self.values[model] == RAISES).any():
+        if (x == RAISES).any() or (self.values[model] == LIKES_NOTHING).any():
             raise ArithmeticError("666 is not liked here")
         self._be_deadly(self.values[model])
         if (self.values[model] == MISSHAPEN).any():

@@ -83,9 +83,9 @@ def requests(*stores: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("value", "ends", "reason"),
     [
-        (-1.0, [75, 75], "the prediction took longer than 3 s"),
-        (-2.0, [1, 1], "the process ended while it was predicting"),
-        (-3.0, [-11, -11], "the process ended while it was predicting"),
+        (-9001.0, [75, 75], "the prediction took longer than 3 s"),
+        (-9002.0, [1, 1], "the process ended while it was predicting"),
+        (-9003.0, [-11, -11], "the process ended while it was predicting"),
     ],
     ids=["hangs", "hangs in native code", "crashes"],
 )
@@ -121,7 +121,7 @@ def test_a_deadly_model_ends_two_processes_and_no_more(
 
 def test_a_release_with_a_deadly_model_that_is_tried_is_refused(shop: Any, runner: Callable[..., Runner]) -> None:
     shop.release_of(shards={0: ENTITIES})
-    shop.release_of(shards={0: ENTITIES | {"e00": -3.0}})
+    shop.release_of(shards={0: ENTITIES | {"e00": -9003.0}})
     run = runner()
     answers = run.answers(requests("e00", "e01"))
     assert run.ends == [-11, -11]
@@ -129,7 +129,7 @@ def test_a_release_with_a_deadly_model_that_is_tried_is_refused(shop: Any, runne
 
 
 def test_two_deadly_models_in_one_batch(shop: Any, runner: Callable[..., Runner]) -> None:
-    deadly = {"e03": -3.0, "e04": -3.0}
+    deadly = {"e03": -9003.0, "e04": -9003.0}
     shop.release_of(shards={0: ENTITIES | deadly})
     run = runner()
     answers = run.answers(requests(*ENTITIES))

@@ -17,7 +17,8 @@ from modelfleet.errors import LedgerEmptyError
 from modelfleet.releases import promote
 from modelfleet.serving.answer import Answer, DeadLetter
 from modelfleet.serving.loading import load_release
-from modelfleet.serving.resident import ResidentConfig, ResidentFleet, get_resident
+from modelfleet.serving.resident import ResidentFleet, get_resident
+from modelfleet.serving.resident_config import ResidentConfig
 
 Make = Callable[..., ResidentFleet]
 

@@ -19,7 +19,8 @@ from beam_jobs.transforms.request_source import _Lines, _request_files
 from modelfleet.engines.options import IN_PROCESS
 from modelfleet.serving.answer import Answer, DeadLetter
 from modelfleet.serving.request import MAX_BYTES, parse_request
-from modelfleet.serving.resident import ResidentConfig, get_resident
+from modelfleet.serving.resident import get_resident
+from modelfleet.serving.resident_config import ResidentConfig
 
 pytestmark = pytest.mark.beam
 

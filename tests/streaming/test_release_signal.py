@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from beam_jobs.transforms.release_signal import _Signal
-from modelfleet.serving.resident import ResidentConfig, get_resident
+from modelfleet.serving.resident import get_resident
+from modelfleet.serving.resident_config import ResidentConfig
 
 
 class Asked:

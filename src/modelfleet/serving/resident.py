@@ -8,31 +8,30 @@ import os
 import socket
 import threading
 import weakref
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelfleet.bundles.shard_memory import ShardMemory
 from modelfleet.errors import BundleError, LedgerEmptyError, ModelfleetError, ReleaseError
 from modelfleet.releases.ledger import Ledger
-from modelfleet.serving.answer import Answer, DeadLetter
 from modelfleet.serving.chunk_answer import answer_chunk
 from modelfleet.serving.chunk_predict import predict_each
 from modelfleet.serving.denylist import Denylist
 from modelfleet.serving.lease import PERIODS, Lease, LeaseFolder, LeaseKeeper, Refusal, process_name
 from modelfleet.serving.loading import load_release
+from modelfleet.serving.memory_share import MemoryShare, index_bytes
 from modelfleet.serving.request import Request
+from modelfleet.serving.resident_config import ResidentConfig
+from modelfleet.serving.single_answer import single_answers
 from modelfleet.serving.watchdog import Watchdog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from modelfleet.releases.manifest import Release
+    from modelfleet.serving.answer import Answer, DeadLetter
     from modelfleet.serving.chunk import Chunk
     from modelfleet.serving.chunk_answer import ChunkOutcome
-    from modelfleet.serving.chunk_predict import PredictedChunk
     from modelfleet.serving.loading import LoadedFleet
 
 logger = logging.getLogger(__name__)
@@ -42,10 +41,6 @@ IO_ATTEMPTS = 10
 
 FAILING_TOLD = 10
 """So many failing models are named in a lease."""
-
-
-_as_text = lru_cache(maxsize=256)(datetime.isoformat)
-"""Many requests in a row have the same time."""
 
 
 def _utc_now() -> datetime:
@@ -97,12 +92,12 @@ class ResidentFleet:
         self._job = job
         self._lease_seconds = lease_seconds
         self._poll_seconds = poll_seconds
-        self._memory_bytes = memory_bytes
-        self._memory = ShardMemory(memory_bytes)
+        self._host = socket.gethostname()
+        self._share = MemoryShare(memory_bytes, leases, process=self.process, host=self._host)
+        self._memory = self._share.memory
         self._watchdog: Watchdog | None = None
         if denylist is not None and predict_seconds is not None:
             self._watchdog = Watchdog(Denylist(denylist), self.process, predict_seconds)
-        self._host = socket.gethostname()
         self._clock = clock
         self._serving: LoadedFleet | None = None
         self._serving_since: datetime | None = None
@@ -174,7 +169,9 @@ class ResidentFleet:
         singles = [request for request in requests if isinstance(request, Request)]
         predicted = predict_each(serving, [request.row for request in singles])
         now = self._clock()
-        answers = self._answers(singles, predicted, serving.generation, now)
+        answers = single_answers(
+            singles, predicted, fleet=self.fleet, process=self.process, generation=serving.generation, now=now
+        )
         return [
             next(answers)
             if isinstance(request, Request)
@@ -199,44 +196,6 @@ class ResidentFleet:
             raise ReleaseError(f"fleet '{self.fleet}': nothing is loaded yet; call start() first")
         return serving
 
-    def _answers(
-        self, requests: Sequence[Request], predicted: PredictedChunk, generation: int, now: datetime
-    ) -> Iterator[Answer | DeadLetter]:
-        processed = now.isoformat()
-        results = zip(
-            requests,
-            predicted.entity,
-            predicted.prediction,
-            predicted.score,
-            predicted.served_by,
-            predicted.error,
-            strict=True,
-        )
-        for request, entity, prediction, score, served_by, error in results:
-            if entity is None or prediction is None or served_by is None:
-                yield DeadLetter.of(
-                    request.original,
-                    reason=error or "there is no prediction",
-                    stage="predict",
-                    now=now,
-                    request_id=request.request_id,
-                    entity=entity,
-                    generation=generation,
-                )
-                continue
-            yield Answer(
-                request_id=request.request_id,
-                fleet=self.fleet,
-                entity=entity,
-                prediction=prediction,
-                score=score,
-                generation=generation,
-                served_by=served_by,
-                event_time=None if request.event_time is None else _as_text(request.event_time),
-                processed_time=processed,
-                process=self.process,
-            )
-
     def _load_until_closed(self) -> None:
         while not self._closed:
             self._wake.wait(self._poll_seconds)
@@ -248,30 +207,14 @@ class ResidentFleet:
                     self._watchdog.denylist.refresh()
                 self._share_memory()
                 self._load_newer()
-                self._fill_memory()
+                self._share.fill(self._current().models)
             except Exception:  # a ledger that cannot be listed now may be listed at the next look
                 logger.exception("fleet %s: looking for a newer release failed; trying again", self.fleet)
 
     def _share_memory(self) -> None:
-        """Let this process's models take its share of the machine's memory, less what its indices take."""
-        if self._memory_bytes is not None:
-            others = [one for one in self._leases.live(self._clock()) if one.process != self.process]
-            processes = 1 + sum(one.host == self._host for one in others)
-            self._memory.limit = max(self._memory_bytes // processes - self._index_bytes(), 0)
-
-    def _index_bytes(self) -> int:
         with self._state:
-            held = {id(one.models.entities): one.models.nbytes for one in self._held}
-        return sum(held.values())
-
-    def _fill_memory(self) -> None:
-        """Let go of what no bundle has any more, and load the rest of the one that answers, if it has come to fit."""
-        if self._memory.use.limit is None or self._serving is None:
-            return
-        models = self._serving.models
-        missing = [i for i, file in enumerate(models.files) if not self._memory.has(file.sha256)]
-        if missing and self._memory.fits(models.files):
-            models.load(missing)
+            held = [one.models for one in self._held]
+        self._share.adjust(held, self._clock())
 
     def _load_newer(self) -> None:
         """Load the newest release that can be loaded, if it is newer than what serves."""
@@ -338,7 +281,8 @@ class ResidentFleet:
             current = self._serving
             since = self._serving_since
             # A batch may still be answered by the one before, which then is in memory until the batch is done
-            held = {one.uri for one in self._held} | {self._loading}
+            held = list(self._held)
+            uris = {one.uri for one in held} | {self._loading}
         serving = None if current is None else current.generation
         refused = tuple(one for one in self.refused if serving is None or one.generation > serving)
         return Lease(
@@ -350,9 +294,9 @@ class ResidentFleet:
             serving=serving,
             serving_since=since,
             bundle=None if current is None else current.uri,
-            holding=tuple(sorted(uri for uri in held if uri is not None)),
+            holding=tuple(sorted(uri for uri in uris if uri is not None)),
             memory=None if current is None else self._memory.use,
-            index_bytes=self._index_bytes(),
+            index_bytes=index_bytes([one.models for one in held]),
             failed_rows=0 if current is None else current.failing.rows,
             failing=() if current is None else current.failing.worst(FAILING_TOLD),
             refused=refused,
@@ -365,34 +309,6 @@ def _may_pass(error: Exception) -> bool:
     """Return whether it is the disk's or the network's fault, by the error itself or by what a BundleError came of."""
     cause = error.__cause__ if isinstance(error, BundleError) else error
     return isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError)
-
-
-@dataclass(frozen=True)
-class ResidentConfig:
-    """Which resident fleet a process wants; equal ones share it.
-
-    Attributes:
-        fleet: The fleet's name.
-        releases: Folder of the ledger.
-        leases: Folder of the leases.
-        job: The streaming job.
-        lease_seconds: The lease's period.
-        poll_seconds: How often the ledger is looked at without a notice.
-        memory_mb: Most megabytes (of 10^6 bytes) that the models of all the machine's processes of the fleet may take
-            together; None for no limit.
-        denylist: Folder of the denylist; empty for none.
-        predict_seconds: Longest prediction; None for any time.
-    """
-
-    fleet: str
-    releases: str
-    leases: str
-    job: str = ""
-    lease_seconds: float = 10.0
-    poll_seconds: float = 0.5
-    memory_mb: int | None = None
-    denylist: str = ""
-    predict_seconds: float | None = None
 
 
 _residents: dict[tuple[int, ResidentConfig], ResidentFleet] = {}
