@@ -55,6 +55,8 @@ def serve_config(spec: FleetSpec, home: Home, *, job: str) -> ServeConfig:
             memory_mb=serving.memory_mb,
             denylist=str(folders.denylist),
             predict_seconds=serving.predict_seconds,
+            cache=serving.cache or str(home.cache / "bundles"),
+            cache_mb=serving.cache_mb,
         ),
         launch=launch.generation,
         requests=serving.requests or str(folders.requests),

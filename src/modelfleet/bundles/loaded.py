@@ -286,7 +286,7 @@ class LoadedBundle:
             yield shard
 
     def _load(self, file: ShardFile) -> Shard:
-        where = str(self.bundle.path / file.path)
+        where = f"{self.bundle.where}/{file.path}"
         check_libraries(file.libraries, where)
         models = self.bundle.models(file.path)
         schema = self.bundle.schema_of(file)
@@ -308,6 +308,6 @@ class LoadedBundle:
         if len(slots) and not pc.all(same).as_py():
             wrong = claimed.filter(pc.invert(same).combine_chunks())[0].as_py()
             raise BundleError(
-                f"{self.bundle.path}: index.parquet says entity {wrong!r} is in {self._parts[number].path}, "
+                f"{self.bundle.where}: index.parquet says entity {wrong!r} is in {self._parts[number].path}, "
                 "but another entity's model is there; retrain, or roll back to another release"
             )

@@ -16,38 +16,37 @@ from pydantic import ValidationError
 
 from modelfleet.bundles.format import FORMAT, MANIFEST_NAME, BundleManifest, IndexFile, ShardFile
 from modelfleet.bundles.modelfile import read_models
+from modelfleet.bundles.storage import NEXT, FolderStorage, Storage, open_storage
 from modelfleet.errors import BundleError
 from modelfleet.families.base import ENTITY
 
 if TYPE_CHECKING:
     from modelfleet.data.schema import Schema
 
-NEXT = "go back to another release (`modelfleet rollback`), or train anew"
-
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """A bundle on disk whose manifest has been read and whose index has been checked.
+    """A bundle whose manifest has been read and whose index has been checked.
 
     Attributes:
-        path: Its folder.
+        storage: Where its files are.
         manifest: What ``bundle.json`` says.
         sha256: Of ``bundle.json``: the bundle's identity.
         places: One row per entity with a model of its own, in the order of the index: ``entity``, ``path``
             (a dictionary), ``row``. All that serving needs; the rest of the index is some ten times as large.
     """
 
-    path: Path
+    storage: Storage
     manifest: BundleManifest
     sha256: str
     places: pa.Table
 
     @classmethod
-    def open(cls, path: str | Path, *, sha256: str | None = None, verify: bool = True) -> Bundle:
+    def open(cls, at: str | Path | Storage, *, sha256: str | None = None, verify: bool = True) -> Bundle:
         """Open a bundle.
 
         Args:
-            path: Its folder.
+            at: Its folder, its URL, or where else its files are.
             sha256: The hash it must have, from the release that names it; None accepts any.
             verify: Whether to hash every model file now. False hashes each when it is read, as ``models`` always
                 does, so nothing unverified is ever used; it saves reading the files twice.
@@ -56,24 +55,34 @@ class Bundle:
             BundleError: A file is missing, truncated or altered, the format is unknown, or the parts do not fit
                 together. The message names the file, what was found, what was expected and what to do.
         """
-        path = Path(path)
-        file = path / MANIFEST_NAME
-        try:
-            data = file.read_bytes()
-        except OSError as error:
-            raise BundleError(
-                f"{file}: cannot be read ({error.strerror}); {path} is no complete bundle: {NEXT}"
-            ) from error
+        storage = open_storage(str(at)) if isinstance(at, str | Path) else at
+        file = f"{storage.where}/{MANIFEST_NAME}"
+        data = storage.manifest()
         found = hashlib.sha256(data).hexdigest()
         if sha256 is not None and found != sha256:
             raise BundleError(f"{file}: sha256 is {found}, expected {sha256}: the bundle was altered; {NEXT}")
         manifest = _parse(data, file)
-        places = _read_places(path, manifest)
-        bundle = cls(path, manifest, found, places)
+        bundle = cls(storage, manifest, found, _read_places(storage, manifest))
         if verify:
             for model_file in manifest.files:
                 bundle.read(model_file)
         return bundle
+
+    @property
+    def path(self) -> Path:
+        """Its folder on this machine.
+
+        Raises:
+            BundleError: It is elsewhere.
+        """
+        if not isinstance(self.storage, FolderStorage):
+            raise BundleError(f"{self.where}: is no folder of this machine; copy it here first")
+        return self.storage.path
+
+    @property
+    def where(self) -> str:
+        """Its folder or URL, for messages."""
+        return self.storage.where
 
     @cached_property
     def entities(self) -> frozenset[str]:
@@ -105,9 +114,9 @@ class Bundle:
             BundleError: There is no such file in the bundle, or it is not what the manifest says.
         """
         if path not in self.files:
-            raise BundleError(f"{self.path}: has no model file '{path}'; it has {', '.join(self.files) or 'none'}")
+            raise BundleError(f"{self.where}: has no model file '{path}'; it has {', '.join(self.files) or 'none'}")
         file = self.files[path]
-        return read_models(self.read(file), file, str(self.path / path))
+        return read_models(self.read(file), file, f"{self.where}/{path}")
 
     def pooled(self) -> pa.Table | None:
         """Return the pooled model as a table of one row, or None where the fleet has none.
@@ -124,10 +133,10 @@ class Bundle:
         Raises:
             BundleError: They are not what the manifest says.
         """
-        return _read_checked(self.path, file)
+        return self.storage.read(file)
 
 
-def _parse(data: bytes, file: Path) -> BundleManifest:
+def _parse(data: bytes, file: str) -> BundleManifest:
     try:
         document = json.loads(data)
     except ValueError as error:
@@ -162,10 +171,10 @@ def _parse(data: bytes, file: Path) -> BundleManifest:
     return manifest
 
 
-def _read_places(path: Path, manifest: BundleManifest) -> pa.Table:
+def _read_places(storage: Storage, manifest: BundleManifest) -> pa.Table:
     """Read which model serves whom, after checking that the index fits the manifest."""
-    file = path / manifest.index.path
-    data = _read_checked(path, manifest.index)
+    file = f"{storage.where}/{manifest.index.path}"
+    data = storage.read(manifest.index)
     try:
         with pq.ParquetFile(pa.BufferReader(data), read_dictionary=["path"]) as parquet:
             missing = {ENTITY, "path", "row", "family"} - set(parquet.schema_arrow.names)
@@ -191,19 +200,3 @@ def _read_places(path: Path, manifest: BundleManifest) -> pa.Table:
                 f"{file}: points at rows {low} to {high} of {name}, which has {rows.get(name, 0)}; {NEXT}"
             )
     return places
-
-
-def _read_checked(folder: Path, part: ShardFile | IndexFile) -> bytes:
-    file = folder / part.path
-    if file.is_symlink() or file.parent.is_symlink():
-        raise BundleError(f"{file}: is a link; a bundle holds plain files only; {NEXT}")
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise BundleError(f"{file}: cannot be read ({error.strerror}), expected {part.bytes} bytes; {NEXT}") from error
-    if len(data) != part.bytes:
-        raise BundleError(f"{file}: {len(data)} bytes, expected {part.bytes}: truncated or altered; {NEXT}")
-    found = hashlib.sha256(data).hexdigest()
-    if found != part.sha256:
-        raise BundleError(f"{file}: sha256 is {found}, expected {part.sha256}: altered; {NEXT}")
-    return data

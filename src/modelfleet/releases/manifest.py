@@ -22,7 +22,7 @@ class BundleRef(BaseModel):
     """The bundle that serves.
 
     Attributes:
-        uri: Its folder.
+        uri: Its folder, or a URL that fsspec can read, such as ``gs://bucket/bundles/0123``.
         sha256: Its hash; a folder with another one is refused.
     """
 
@@ -39,8 +39,9 @@ class BundleRef(BaseModel):
             BundleError: The bundle is damaged, or is another one than the release named.
         """
         from modelfleet.bundles.reader import Bundle
+        from modelfleet.bundles.storage import is_remote
 
-        if not Path(self.uri).is_dir():
+        if not is_remote(self.uri) and not Path(self.uri).is_dir():
             raise ReleaseError(f"{self.uri}: the bundle is not there; put it back, or go back to another generation")
         return Bundle.open(self.uri, sha256=self.sha256, verify=verify)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from modelfleet.bundles.shard_memory import ShardMemory
     from modelfleet.data.schema import Schema
     from modelfleet.releases.manifest import Release
+    from modelfleet.serving.cache import BundleCache
     from modelfleet.serving.watchdog import Watchdog
 
 TRIED_ENTITIES = 64
@@ -61,6 +62,7 @@ def load_release(
     fleet: str,
     memory: ShardMemory | None = None,
     watchdog: Watchdog | None = None,
+    cache: BundleCache | None = None,
     lazy: bool = False,
 ) -> LoadedFleet:
     """Load the bundle a release names.
@@ -70,6 +72,7 @@ def load_release(
         fleet: The fleet this process serves.
         memory: As in ``load_bundle``.
         watchdog: As in ``load_bundle``.
+        cache: Where a bundle that is named by a URL is kept; None reads it there each time.
         lazy: As in ``load_bundle``.
 
     Raises:
@@ -77,18 +80,21 @@ def load_release(
         BundleError: The bundle is not there, is truncated, tampered with or does not fit, or a model cannot predict.
     """
     from modelfleet.bundles.reader import Bundle
+    from modelfleet.bundles.storage import is_remote, open_storage
 
     if release.fleet != fleet:
         raise ReleaseError(
             f"generation {release.generation} is a release of fleet '{release.fleet}', "
             f"but this process serves '{fleet}'"
         )
-    bundle = Bundle.open(release.bundle.uri, sha256=release.bundle.sha256, verify=not lazy)
+    uri, sha256 = release.bundle.uri, release.bundle.sha256
+    storage = cache.storage(uri, sha256) if cache is not None and is_remote(uri) else open_storage(uri)
+    bundle = Bundle.open(storage, sha256=sha256, verify=not lazy)
     return load_bundle(
         bundle,
         fleet=fleet,
         generation=release.generation,
-        uri=release.bundle.uri,
+        uri=uri,
         memory=memory,
         watchdog=watchdog,
         lazy=lazy,
@@ -125,7 +131,7 @@ def load_bundle(
 
     manifest = bundle.manifest
     if manifest.fleet != fleet:
-        raise BundleError(f"{bundle.path}: is a bundle of fleet '{manifest.fleet}', but this process serves '{fleet}'")
+        raise BundleError(f"{bundle.where}: is a bundle of fleet '{manifest.fleet}', but this process serves '{fleet}'")
     _check_schemas(bundle)
     models = LoadedBundle(bundle, memory=memory, lazy=True)
     if not lazy:
@@ -139,17 +145,16 @@ def load_bundle(
 def _check_schemas(bundle: Bundle) -> None:
     schemas = list(bundle.manifest.schemas.values())
     if not schemas:
-        raise BundleError(f"{bundle.path}: has no schema, so nothing can be predicted with it")
+        raise BundleError(f"{bundle.where}: has no schema, so nothing can be predicted with it")
     first = schemas[0]
     for schema in schemas[1:]:
         for what in ("entity", "task", "target"):
             if getattr(schema, what) != getattr(first, what):
-                raise BundleError(
-                    f"{bundle.path}: its schemas disagree on {what}: {getattr(first, what)} and {getattr(schema, what)}"
-                )
+                theirs = f"{getattr(first, what)} and {getattr(schema, what)}"
+                raise BundleError(f"{bundle.where}: its schemas disagree on {what}: {theirs}")
         if first.task == "binary" and schema.classes != first.classes:
             raise BundleError(
-                f"{bundle.path}: its schemas disagree on the two classes: {first.classes} and {schema.classes}"
+                f"{bundle.where}: its schemas disagree on the two classes: {first.classes} and {schema.classes}"
             )
 
 
@@ -180,11 +185,11 @@ def _try_models(bundle: Bundle, models: LoadedBundle, asking: FailingModels, mos
         tries.append("the pooled model")
         slots = np.append(slots, models.pooled_slot)
     if not tries:
-        raise BundleError(f"{bundle.path}: has no models at all")
+        raise BundleError(f"{bundle.where}: has no models at all")
     models.load(models.files_of(slots))  # what cannot be read is told as it is
     failures = models.predict_slots(lambda schema: plain_rows(schema, len(slots)), slots, asking).failures
     for i, reason in sorted(failures.items()):
-        raise BundleError(f"{bundle.path}: {tries[i]} cannot answer a plain row: {reason}")
+        raise BundleError(f"{bundle.where}: {tries[i]} cannot answer a plain row: {reason}")
 
 
 def _sample(bundle: Bundle, most: int) -> list[str]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from modelfleet.errors import BundleError, LedgerEmptyError, ModelfleetError, ReleaseError
 from modelfleet.releases.ledger import Ledger
+from modelfleet.serving.cache import BundleCache
 from modelfleet.serving.chunk_answer import answer_chunk
 from modelfleet.serving.chunk_predict import predict_each
 from modelfleet.serving.denylist import Denylist
@@ -67,6 +68,7 @@ class ResidentFleet:
         denylist: Where models go that end a process.
         predict_seconds: A prediction that takes longer ends the process. None, or no denylist: it may take any time,
             and nothing is denied.
+        cache: Where bundles that are named by a URL are kept; None reads them there.
         clock: Returns the time, with a time zone.
     """
 
@@ -83,6 +85,7 @@ class ResidentFleet:
         memory_bytes: int | None = None,
         denylist: Path | None = None,
         predict_seconds: float | None = None,
+        cache: BundleCache | None = None,
         clock: Callable[[], datetime] = _utc_now,
     ) -> None:
         self.fleet = fleet
@@ -98,6 +101,7 @@ class ResidentFleet:
         self._watchdog: Watchdog | None = None
         if denylist is not None and predict_seconds is not None:
             self._watchdog = Watchdog(Denylist(denylist), self.process, predict_seconds)
+        self._cache = cache
         self._clock = clock
         self._serving: LoadedFleet | None = None
         self._serving_since: datetime | None = None
@@ -245,7 +249,9 @@ class ResidentFleet:
             self._loading = release.bundle.uri
         self._keeper.renew()
         try:
-            loaded = load_release(release, fleet=self.fleet, memory=self._memory, watchdog=self._watchdog)
+            loaded = load_release(
+                release, fleet=self.fleet, memory=self._memory, watchdog=self._watchdog, cache=self._cache
+            )
         except Exception as error:  # whatever is wrong with a release, the last good one keeps answering
             with self._state:
                 self._loading = None
@@ -336,6 +342,7 @@ def get_resident(config: ResidentConfig) -> ResidentFleet:
                 memory_bytes=None if config.memory_mb is None else config.memory_mb * 1_000_000,
                 denylist=Path(config.denylist) if config.denylist else None,
                 predict_seconds=config.predict_seconds,
+                cache=BundleCache(Path(config.cache), config.cache_mb * 1_000_000) if config.cache else None,
             )
             resident.start()
             _residents[key] = resident

@@ -20,6 +20,8 @@ class ResidentConfig:
             together; None for no limit.
         denylist: Folder of the denylist; empty for none.
         predict_seconds: Longest prediction; None for any time.
+        cache: Folder where this machine keeps bundles that are named by a URL; empty reads them there each time.
+        cache_mb: Most megabytes (of 10^6 bytes) of files there.
     """
 
     fleet: str
@@ -31,3 +33,5 @@ class ResidentConfig:
     memory_mb: int | None = None
     denylist: str = ""
     predict_seconds: float | None = None
+    cache: str = ""
+    cache_mb: int = 10_000

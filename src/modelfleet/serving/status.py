@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from modelfleet.bundles.shard_memory import MemoryUse
+from modelfleet.bundles.storage import is_remote
 from modelfleet.errors import BundleError, ReleaseError
 from modelfleet.releases.ledger import Ledger
 from modelfleet.serving.denylist import Denylist, Entry
@@ -172,7 +173,7 @@ def _damage(release: Release | None) -> list[str]:
     if release is None:
         return []
     try:
-        release.bundle.open()
+        release.bundle.open(verify=not is_remote(release.bundle.uri))
     except (BundleError, ReleaseError) as error:
         return [f"generation {release.generation}: {error}"]
     return []

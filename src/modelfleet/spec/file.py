@@ -121,7 +121,7 @@ def _with_absolute_paths(spec: FleetSpec, folder: Path) -> FleetSpec:
         return value if value is None or "://" in value else str((folder / Path(value).expanduser()).resolve())
 
     serving = spec.serving
-    folders = {name: absolute(getattr(serving, name)) for name in ("requests", "answers", "dead_letters")}
+    folders = {name: absolute(getattr(serving, name)) for name in ("requests", "answers", "dead_letters", "cache")}
     return spec.model_copy(
         update={
             "data": spec.data.model_copy(update={"source": absolute(spec.data.source)}),

@@ -13,7 +13,7 @@ from modelfleet.spec.fleet import FleetSpec
 FIXED = ("fleet", "entity", "task", "data.target")
 """Fields a run may not change: they say which fleet it is."""
 
-PATHS = ("data.source", "serving.requests", "serving.answers", "serving.dead_letters")
+PATHS = ("data.source", "serving.requests", "serving.answers", "serving.dead_letters", "serving.cache")
 """Fields that name files; an override is not written in a folder, so it must say the whole path."""
 
 _ABSENT = object()

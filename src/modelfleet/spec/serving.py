@@ -24,6 +24,8 @@ class ServingSpec(Section):
             together; least recently used shards leave first. Absent means that every model stays in memory.
         predict_seconds: Longest prediction of a batch by one model file. After it the process ends and is started
             again, and the model that did it twice is denied.
+        cache: Folder where a machine keeps bundles that are named by a URL; absent means ``cache`` in the home folder.
+        cache_mb: Most megabytes of files there; the least recently used bundles leave first, never one in use.
         confirm_timeout_seconds: How long a promotion waits for every live process to serve it.
     """
 
@@ -36,4 +38,6 @@ class ServingSpec(Section):
     lease_seconds: float = Field(default=10.0, gt=0)
     memory_mb: int | None = Field(default=None, ge=1)
     predict_seconds: float = Field(default=30.0, gt=0)
+    cache: str | None = None
+    cache_mb: int = Field(default=10_000, ge=1)
     confirm_timeout_seconds: float = Field(default=120.0, gt=0)

@@ -1,0 +1,126 @@
+"""Where a bundle's files are: a folder here, or anything that fsspec can read (``gs://``, ``s3://``, ``file://``)."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from modelfleet.bundles.format import MANIFEST_NAME
+from modelfleet.errors import BundleError, MissingExtraError
+
+if TYPE_CHECKING:
+    from modelfleet.bundles.format import IndexFile, ShardFile
+
+NEXT = "go back to another release (`modelfleet rollback`), or train anew"
+
+
+class Storage(Protocol):
+    """A bundle's files.
+
+    Attributes:
+        where: The folder or URL, for messages.
+    """
+
+    where: str
+
+    def manifest(self) -> bytes:
+        """Return ``bundle.json``.
+
+        Raises:
+            BundleError: It cannot be read; caused by an ``OSError`` that is no ``FileNotFoundError`` where a later
+                try may help.
+        """
+        ...
+
+    def read(self, part: ShardFile | IndexFile) -> bytes:
+        """Return a file after checking the number and the hash of its bytes.
+
+        Raises:
+            BundleError: It cannot be read (as above), or is not what the manifest says.
+        """
+        ...
+
+
+class FolderStorage:
+    """A bundle in a folder of this machine."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.where = str(path)
+
+    def manifest(self) -> bytes:
+        """See ``Storage``."""
+        try:
+            return (self.path / MANIFEST_NAME).read_bytes()
+        except OSError as error:
+            raise BundleError(
+                f"{self.path / MANIFEST_NAME}: cannot be read ({error.strerror}); "
+                f"{self.path} is no complete bundle: {NEXT}"
+            ) from error
+
+    def read(self, part: ShardFile | IndexFile) -> bytes:
+        """See ``Storage``."""
+        file = self.path / part.path
+        if file.is_symlink() or file.parent.is_symlink():
+            raise BundleError(f"{file}: is a link; a bundle holds plain files only; {NEXT}")
+        try:
+            data = file.read_bytes()
+        except OSError as error:
+            raise BundleError(
+                f"{file}: cannot be read ({error.strerror}), expected {part.bytes} bytes; {NEXT}"
+            ) from error
+        return checked(data, part, str(file))
+
+
+class RemoteStorage:
+    """A bundle under a URL of any scheme that fsspec knows; each call reads it anew."""
+
+    def __init__(self, url: str) -> None:
+        self.where = url.rstrip("/")
+
+    def manifest(self) -> bytes:
+        """See ``Storage``."""
+        return self._bytes(MANIFEST_NAME)
+
+    def read(self, part: ShardFile | IndexFile) -> bytes:
+        """See ``Storage``."""
+        return checked(self._bytes(part.path), part, f"{self.where}/{part.path}")
+
+    def _bytes(self, path: str) -> bytes:
+        url = f"{self.where}/{path}"
+        try:
+            import fsspec
+        except ImportError as error:
+            raise MissingExtraError("fsspec", "remote") from error
+        try:
+            with fsspec.open(url, "rb") as stream:
+                data: bytes = stream.read()
+        except Exception as error:  # each scheme has errors of its own; all but an absent file may pass
+            cause = error if isinstance(error, OSError) else OSError(f"{type(error).__name__}: {error}")
+            raise BundleError(f"{url}: cannot be read ({cause}); {NEXT}") from cause
+        return data
+
+
+def is_remote(uri: str) -> bool:
+    """Return whether a bundle's uri is a URL; one with ``file://`` counts, so that a slow mount can be cached."""
+    return "://" in uri
+
+
+def open_storage(uri: str) -> Storage:
+    """Return the storage of a bundle by its uri."""
+    return RemoteStorage(uri) if is_remote(uri) else FolderStorage(Path(uri))
+
+
+def checked(data: bytes, part: ShardFile | IndexFile, where: str) -> bytes:
+    """Return the bytes of a file, if they are what the manifest says.
+
+    Raises:
+        BundleError: They are not.
+    """
+    if len(data) != part.bytes:
+        raise BundleError(f"{where}: {len(data)} bytes, expected {part.bytes}: truncated or altered; {NEXT}")
+    found = hashlib.sha256(data).hexdigest()
+    if found != part.sha256:
+        raise BundleError(f"{where}: sha256 is {found}, expected {part.sha256}: altered; {NEXT}")
+    return data
