@@ -79,6 +79,8 @@ class Shop:
             run_id=f"run-{add}",
         )
         writer.add_shard(0, "linear", {"alpha": 1e-6}, SCHEMA, family.fit(shard).models)
+        whole = TrainingShard(("",), np.array([0, 80]), rows, np.concatenate([x, x]) + add)
+        writer.set_pooled("linear", {"alpha": 1e-6}, SCHEMA, family.fit(whole).models)
         return writer.finish(
             pa.table({"entity": ["a", "b"], "rows_train": pa.array([40, 40], pa.int64()), "loss": [0.1, 0.1]})
         )

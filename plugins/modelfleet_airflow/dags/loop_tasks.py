@@ -101,7 +101,8 @@ def promote(run_folder: str, *, outlet_events: Any = None) -> None:
     result = step(run)
     if result.generation is None:
         # Success would tell everyone who listens to the release asset of a release that does not exist
-        raise AirflowSkipException(f"nothing published ({result.outcome}); what served keeps serving")
+        why = result.reason or f"nothing published ({result.outcome})"
+        raise AirflowSkipException(f"{why}; what served keeps serving")
     outlet_events[release_asset(run.spec.fleet)].extra = {
         "generation": result.generation,
         "reason": "promote",

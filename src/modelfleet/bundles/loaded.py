@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -118,7 +119,8 @@ class LoadedBundle:
         self._listed = index[ENTITY].combine_chunks()
         self._by_file = np.argsort(places, kind="stable")
         self._bounds = np.searchsorted(places[self._by_file], np.arange(len(paths) + 1))
-        self._slot = dict(zip(self._listed.to_pylist(), range(2, count + 2), strict=True))
+        self._own_slot = dict(zip(self._listed.to_pylist(), range(2, count + 2), strict=True))
+        self._slot = self._own_slot
         self._default = 0 if pooled is None else 1
         self.reused = 0
         self._files: list[_LoadedFile | None] = [None] * len(paths)
@@ -127,10 +129,16 @@ class LoadedBundle:
                 self._file(i)
             self._known = {}  # whatever is not used again may go
 
+    def answering(self, *, pooled_only: bool) -> LoadedBundle:
+        """Return the same models in memory, with the pooled one in the place of every entity's own, or without."""
+        models = copy.copy(self)
+        models._slot = {} if pooled_only else self._own_slot
+        return models
+
     @property
     def entities(self) -> Collection[str]:
         """Entities loaded with a model of their own."""
-        return self._slot.keys()
+        return self._own_slot.keys()
 
     def schema_for(self, entity: str) -> str | None:
         """Return the fingerprint of the schema that encodes an entity's rows; None where no model serves it."""

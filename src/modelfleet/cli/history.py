@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -13,6 +13,9 @@ from modelfleet.cli.output import JsonFlag, out, print_json
 from modelfleet.home import Home
 from modelfleet.serving.status import fleet_history
 from modelfleet.spec.file import load_spec
+
+if TYPE_CHECKING:
+    from modelfleet.releases.manifest import Release
 
 
 def history(
@@ -31,7 +34,7 @@ def history(
     for release in releases:
         table.add_row(
             str(release.generation),
-            str(release.reason),
+            described(release),
             Path(release.bundle.uri).name,
             release.model_version or "",
             release.actor,
@@ -39,3 +42,17 @@ def history(
             release.note,
         )
     out.print(table if releases else f"fleet '{fleet}' has no release yet")
+
+
+def described(release: Release) -> str:
+    """Return why a release was published, and what holds since: a pin, or the pooled model only."""
+    facts = [str(release.reason)]
+    if release.rolled_back_to is not None:
+        facts[0] += f" to {release.rolled_back_to}"
+    if release.pinned and release.reason != "pin":
+        facts.append("pinned")
+    if release.pooled_only:
+        facts.append("pooled only")
+    elif release.reason == "mode":
+        facts.append("whole fleet")
+    return ", ".join(facts)

@@ -14,7 +14,7 @@ from typing import Annotated, Any, NoReturn, ParamSpec, TypeVar
 import typer
 from rich.console import Console
 
-from modelfleet.errors import GateRefusedError, ModelfleetError, storage_error
+from modelfleet.errors import GateRefusedError, ModelfleetError, PinnedError, storage_error
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for machines.")]
 
@@ -63,7 +63,7 @@ def reports_errors(command: Callable[P, R]) -> Callable[P, R]:
     """Turn an error raised on purpose into its message and its exit code; other errors keep their traceback.
 
     With ``--json`` the error stands on stdout too, as ``{"error": {"type", "message", "exit_code"}}``, unless the
-    gate refused the run: what it decided is the command's result, and printed as such.
+    gate or a pin let nothing through: what was decided is the command's result, and printed as such.
     """
 
     @functools.wraps(command)
@@ -71,7 +71,7 @@ def reports_errors(command: Callable[P, R]) -> Callable[P, R]:
         show_own_warnings_only()
         try:
             return command(*args, **kwargs)
-        except GateRefusedError as error:  # the result is out
+        except (GateRefusedError, PinnedError) as error:  # the result is out
             _end(error, as_json=False)
         except ModelfleetError as error:
             _end(error, as_json=bool(kwargs.get("as_json")))

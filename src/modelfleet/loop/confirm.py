@@ -79,7 +79,8 @@ def confirm(
     promoted = run.read("promote")
     generation = promoted["generation"]
     if generation is None:
-        return _done(run, Confirmed("nothing_to_confirm", None, (), f"nothing was published: {promoted['outcome']}"))
+        why = promoted.get("reason") or f"nothing was published: {promoted['outcome']}"
+        return _done(run, Confirmed("nothing_to_confirm", None, (), why))
     if run.has(CONFIRM) and (before := run.read(CONFIRM))["outcome"] == "rolled_back":
         raise ModelfleetError(before["reason"])  # a retried task must not look like a success
     ledger = Ledger(run.fleet_home.releases, run.fleet_home.leases)

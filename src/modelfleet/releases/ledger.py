@@ -106,6 +106,8 @@ class Ledger:
         note: str = "",
         run_id: str | None = None,
         rolled_back_to: int | None = None,
+        pinned: bool | None = None,
+        pooled_only: bool | None = None,
         floor: int = 0,
         after: int | None = None,
     ) -> Release:
@@ -122,6 +124,8 @@ class Ledger:
             note: Free text.
             run_id: The run it comes from.
             rolled_back_to: For a rollback, the generation whose bundle serves again.
+            pinned: Whether promotions are refused from now on; None means as before.
+            pooled_only: Whether the pooled model answers for every entity from now on; None means as before.
             floor: Highest number that others, such as the registry, know of.
             after: Publish only while this generation is the newest (0: while there is none). None means whatever is
                 the newest.
@@ -150,6 +154,8 @@ class Ledger:
             run_id=run_id,
             previous=None if latest is None else latest.generation,
             rolled_back_to=rolled_back_to,
+            pinned=(latest is not None and latest.pinned) if pinned is None else pinned,
+            pooled_only=(latest is not None and latest.pooled_only) if pooled_only is None else pooled_only,
             nonce=uuid.uuid4().hex,
             created_at=datetime.now(UTC),
         )

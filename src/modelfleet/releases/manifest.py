@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 FORMAT = 1
 """The format this version writes, and the only one it reads."""
 
-Reason = Literal["promote", "rollback", "pin"]
+Reason = Literal["promote", "rollback", "pin", "unpin", "mode"]
+
+STEADY: frozenset[Reason] = frozenset({"pin", "unpin", "mode"})
+"""Releases for these reasons serve the bundle of the one before, unless they go back to another."""
 
 
 class BundleRef(BaseModel):
@@ -57,9 +60,11 @@ class Release(BaseModel):
         reason: Why it was published.
         actor: Who or what published it.
         note: Free text.
-        run_id: The run it came from; None for a rollback.
+        run_id: The run it came from; None where a person, or confirm, published it.
         previous: The generation that served before; None for the first.
-        rolled_back_to: For a rollback, the generation whose bundle serves again.
+        rolled_back_to: For a rollback, or a pin to an earlier generation, the one whose bundle serves again.
+        pinned: Whether promotions are refused; like ``pooled_only`` it holds until a later release says otherwise.
+        pooled_only: Whether the pooled model answers for every entity.
         nonce: Random; by it a writer whose success was lost recognises its own file.
         created_at: When.
     """
@@ -77,5 +82,7 @@ class Release(BaseModel):
     run_id: str | None = None
     previous: int | None = None
     rolled_back_to: int | None = None
+    pinned: bool = False
+    pooled_only: bool = False
     nonce: str
     created_at: AwareDatetime

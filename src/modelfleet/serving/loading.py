@@ -58,7 +58,8 @@ def load_release(release: Release, *, fleet: str, reuse: LoadedFleet | None = No
 
     Raises:
         ReleaseError: The release is another fleet's.
-        BundleError: The bundle is not there, is truncated, tampered with or does not fit, or a model cannot predict.
+        BundleError: The bundle is not there, is truncated, tampered with or does not fit, or a model cannot predict;
+            or the pooled model shall answer for all, and there is none.
     """
     from modelfleet.bundles.reader import Bundle
 
@@ -67,10 +68,15 @@ def load_release(release: Release, *, fleet: str, reuse: LoadedFleet | None = No
             f"generation {release.generation} is a release of fleet '{release.fleet}', "
             f"but this process serves '{fleet}'"
         )
-    bundle = Bundle.open(release.bundle.uri, sha256=release.bundle.sha256, verify=not lazy)
-    return load_bundle(
-        bundle, fleet=fleet, generation=release.generation, uri=release.bundle.uri, reuse=reuse, lazy=lazy
-    )
+    ref = release.bundle
+    if reuse is not None and (reuse.uri, reuse.models.bundle.sha256) == (ref.uri, ref.sha256):
+        models = reuse.models  # a pin, or another mode: what is in memory answers under the new number
+    else:
+        bundle = Bundle.open(ref.uri, sha256=ref.sha256, verify=not lazy)
+        models = load_bundle(bundle, fleet=fleet, generation=release.generation, reuse=reuse, lazy=lazy).models
+    if release.pooled_only and models.bundle.manifest.pooled is None:
+        raise BundleError(f"{ref.uri}: has no pooled model, which generation {release.generation} asks for")
+    return LoadedFleet(release.generation, models.answering(pooled_only=release.pooled_only), ref.uri)
 
 
 def load_bundle(
@@ -78,7 +84,6 @@ def load_bundle(
     *,
     fleet: str,
     generation: int,
-    uri: str | None = None,
     reuse: LoadedFleet | None = None,
     lazy: bool = False,
 ) -> LoadedFleet:
@@ -88,7 +93,6 @@ def load_bundle(
         bundle: An opened bundle, its hashes verified.
         fleet: The fleet it must be of.
         generation: Recorded in every answer.
-        uri: Where the release says the bundle is.
         reuse: As in ``load_release``.
         lazy: Read, check and load each file when a row needs it first; of the models, none is tried.
 
@@ -104,7 +108,7 @@ def load_bundle(
     models = LoadedBundle(bundle, reuse=None if reuse is None else reuse.models, lazy=lazy)
     if not lazy:
         _try_models(bundle, models)
-    return LoadedFleet(generation, models, uri)
+    return LoadedFleet(generation, models)
 
 
 def _check_schemas(bundle: Bundle) -> None:
