@@ -36,12 +36,20 @@ class Refusal(BaseModel):
     Attributes:
         generation: Its number.
         reason: One sentence: what is wrong with it.
+        passing: Whether it is the process's own trouble, such as a full disk, and it tries again.
     """
 
     model_config = ConfigDict(frozen=True)
 
     generation: int
     reason: str
+    passing: bool = False
+
+    def as_text(self) -> str:
+        """Return what a person reads of it."""
+        verb = "cannot load" if self.passing else "refused"
+        again = " (its own trouble: it tries again)" if self.passing else ""
+        return f"{verb} generation {self.generation}: {self.reason}{again}"
 
 
 class Lease(BaseModel):

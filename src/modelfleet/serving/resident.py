@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import threading
+import time
 import weakref
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-IO_ATTEMPTS = 10
-"""A release whose files cannot be read for a reason that may pass is tried this often before it is refused."""
+LONGEST_PAUSE = 10.0
+"""Seconds between two tries of a release that this process cannot load for a trouble of its own, at most."""
 
 
 _as_text = lru_cache(maxsize=256)(datetime.isoformat)
@@ -89,9 +90,10 @@ class ResidentFleet:
         self._loading: str | None = None
         self._held: weakref.WeakSet[LoadedFleet] = weakref.WeakSet()
         self._refused: dict[int, str] = {}
-        self._unreadable: dict[int, str] = {}
+        self._passing: dict[int, str] = {}
         self._failed: dict[int, str] = {}
-        self._attempts: dict[int, int] = {}
+        self._pauses: dict[int, float] = {}
+        self._again_at: dict[int, float] = {}
         self._state = threading.Lock()
         self._wake = threading.Event()
         self._closed = False
@@ -107,7 +109,7 @@ class ResidentFleet:
         """
         self._load_newer()
         if self._serving is None:
-            failed = self._failed | self._unreadable
+            failed = self._failed | self._passing
             if not failed:
                 raise LedgerEmptyError(self.fleet)
             reasons = "; ".join(f"generation {g}: {reason}" for g, reason in sorted(failed.items()))
@@ -135,10 +137,11 @@ class ResidentFleet:
 
     @property
     def refused(self) -> tuple[Refusal, ...]:
-        """The releases this process would not load, oldest first."""
+        """The releases this process would not load, or cannot load yet, oldest first."""
         with self._state:
-            refused = self._refused | self._unreadable
-        return tuple(Refusal(generation=g, reason=reason) for g, reason in sorted(refused.items()))
+            found = [Refusal(generation=g, reason=reason) for g, reason in self._refused.items()]
+            found += [Refusal(generation=g, reason=reason, passing=True) for g, reason in self._passing.items()]
+        return tuple(sorted(found, key=lambda refusal: refusal.generation))
 
     def predict(self, requests: Sequence[Request | Chunk]) -> list[Answer | DeadLetter | ChunkOutcome]:
         """Answer a batch; one result per request or chunk, in order. Never raises for data.
@@ -225,7 +228,7 @@ class ResidentFleet:
     def _load_newer(self) -> None:
         """Load the newest release that can be loaded, if it is newer than what serves."""
         floor = 0 if self._serving is None else self._serving.generation
-        unreadable: dict[int, str] = {}
+        passing: dict[int, str] = {}
         for generation in reversed(self._ledger.generations()):
             if generation <= floor or self._closed:
                 break
@@ -234,18 +237,20 @@ class ResidentFleet:
             try:
                 release = self._ledger.get(generation)
             except ReleaseError as error:  # looked at again: whoever copies a ledger may not be done yet
-                unreadable[generation] = str(error)
+                passing[generation] = str(error)
                 continue
-            if self._load(release):
+            if time.monotonic() < self._again_at.get(generation, 0.0):
+                passing[generation] = self._failed[generation]
+            elif self._load(release, passing):
                 break
-        if unreadable != self._unreadable:
+        if passing != self._passing:
             with self._state:
-                self._unreadable = unreadable
-            for reason in unreadable.values():
-                logger.error("fleet %s: %s", self.fleet, reason)
+                self._passing = passing
+            for generation, reason in passing.items():
+                logger.error("fleet %s: generation %d is tried again: %s", self.fleet, generation, reason)
             self._keeper.renew()
 
-    def _load(self, release: Release) -> bool:
+    def _load(self, release: Release, passing: dict[int, str]) -> bool:
         generation = release.generation
         with self._state:
             self._loading = release.bundle.uri
@@ -257,11 +262,13 @@ class ResidentFleet:
                 self._loading = None
             reason = str(error) if isinstance(error, ModelfleetError) else f"{type(error).__name__}: {error}"
             self._failed[generation] = reason
-            self._attempts[generation] = self._attempts.get(generation, 0) + 1
-            if _may_pass(error) and self._attempts[generation] < IO_ATTEMPTS:
-                logger.warning("generation %d could not be read and is tried again: %s", generation, reason)
-                return False
-            self._refuse(generation, reason)
+            if _may_pass(error):
+                passing[generation] = reason
+                pause = min(2 * self._pauses.get(generation, self._poll_seconds / 2), LONGEST_PAUSE)
+                self._pauses[generation] = pause
+                self._again_at[generation] = time.monotonic() + pause
+            else:
+                self._refuse(generation, reason)
             return False
         with self._state:
             self._loading = None
@@ -304,9 +311,12 @@ class ResidentFleet:
 
 
 def _may_pass(error: Exception) -> bool:
-    """Return whether it is the disk's or the network's fault, by the error itself or by what a BundleError came of."""
+    """Return whether it is this process's own trouble, by the error itself or by what a BundleError came of.
+
+    A full disk, too little memory, a network file system that hangs: the release is none the worse for it.
+    """
     cause = error.__cause__ if isinstance(error, BundleError) else error
-    return isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError)
+    return isinstance(cause, OSError | MemoryError) and not isinstance(cause, FileNotFoundError)
 
 
 @dataclass(frozen=True)

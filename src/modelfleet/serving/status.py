@@ -101,7 +101,7 @@ class FleetStatus(BaseModel):
             serves = "nothing yet" if process.serving is None else f"generation {process.serving}"
             behind = "" if process.current or self.generation is None else f" (newest is {self.generation})"
             lines.append(f"  {process.process} serves {serves}{behind}, lease renewed {process.age_seconds:.0f} s ago")
-            lines += [f"    refused generation {refusal.generation}: {refusal.reason}" for refusal in process.refused]
+            lines += [f"    {refusal.as_text()}" for refusal in process.refused]
         return "\n".join(lines)
 
 
