@@ -29,7 +29,7 @@ def _import_what_warns() -> None:
         import mlflow.pyfunc  # noqa: F401
 
 
-LOOP = ("open_run", "prepare", "validate", "train", "gate", "register", "promote", "confirm", "report")
+LOOP = ("open_run", "prepare", "validate", "train", "gate", "register", "promote", "confirm", "report", "collect")
 
 
 @pytest.fixture(scope="module")

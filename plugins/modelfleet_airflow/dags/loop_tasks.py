@@ -133,6 +133,18 @@ def report(run_folder: str) -> None:
         logger.info("%s", line)
 
 
+@task(trigger_rule="none_failed")
+@retried_only_if_it_may_help()
+def collect(run_folder: str) -> None:
+    """Remove the bundles and run folders that the spec's retention does not keep and nothing else needs."""
+    from modelfleet.loop.collect import collect as step
+    from modelfleet.run import Run
+
+    run = Run.load(run_folder)
+    found = step(run.home, run.spec)
+    logger.info("%s removed, %s kept, %s bytes of room made", len(found.removed), len(found.kept), found.bytes)
+
+
 def run_folder_name(run_id: str) -> str:
     """Return the name of the folder of a Dag run: readable, safe, and different for different run ids."""
     safe = re.sub(r"[^A-Za-z0-9_-]+", "-", run_id).strip("-")[:80]

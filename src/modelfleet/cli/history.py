@@ -26,7 +26,7 @@ def history(
     fleet = load_spec(spec).fleet
     releases = fleet_history(Home.from_environment(), fleet)
     if as_json:
-        print_json([release.model_dump(mode="json") for release in releases])
+        print_json([release.model_dump(mode="json") | {"bundle_there": release.bundle.there} for release in releases])
         return
     table = Table(title=f"releases of {fleet}", title_justify="left", box=SIMPLE_HEAD, padding=0)
     for column in ("generation", "reason", "bundle", "version", "by", "when", "note"):
@@ -35,7 +35,7 @@ def history(
         table.add_row(
             str(release.generation),
             described(release),
-            Path(release.bundle.uri).name,
+            Path(release.bundle.uri).name + ("" if release.bundle.there else " (removed)"),
             release.model_version or "",
             release.actor,
             f"{release.created_at:%Y-%m-%d %H:%M:%S}",

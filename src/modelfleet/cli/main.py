@@ -10,6 +10,7 @@ import modelfleet
 from modelfleet.cli.bench import bench
 from modelfleet.cli.doctor import doctor
 from modelfleet.cli.export import export
+from modelfleet.cli.gc import gc
 from modelfleet.cli.history import history
 from modelfleet.cli.init import init
 from modelfleet.cli.output import reports_errors
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 
-for command in (init, run, serve, score, status, history, rollback, pin, unpin, export, doctor, bench):
+for command in (init, run, serve, score, status, history, rollback, pin, unpin, gc, export, doctor, bench):
     app.command()(reports_errors(command))
 
 

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import uuid
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 
 from modelfleet.errors import ReleaseConflictError, ReleaseError
 from modelfleet.releases.floor import leased_floor
+from modelfleet.releases.guard import bundles_in_place
 from modelfleet.releases.manifest import FORMAT, BundleRef, Reason, Release
 
 logger = logging.getLogger(__name__)
@@ -43,6 +45,10 @@ class Ledger:
     def fleet(self) -> str:
         """Name of the fleet, by the folder the ledger lies in."""
         return self.folder.absolute().parent.name
+
+    def bundles_in_place(self) -> AbstractContextManager[None]:
+        """Hold off whoever removes bundles of this fleet, from the look at one until a release names it."""
+        return bundles_in_place(self.folder.absolute().parent)
 
     def path(self, generation: int) -> Path:
         """Return where the release of this number lies, or would lie."""

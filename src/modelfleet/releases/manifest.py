@@ -34,6 +34,11 @@ class BundleRef(BaseModel):
     uri: str = Field(min_length=1)
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
 
+    @property
+    def there(self) -> bool:
+        """Whether the folder is there; ``modelfleet gc`` removes those of old releases."""
+        return Path(self.uri).is_dir()
+
     def open(self, *, verify: bool = True) -> Bundle:
         """Open the bundle; see ``Bundle.open`` for ``verify``.
 
@@ -43,7 +48,7 @@ class BundleRef(BaseModel):
         """
         from modelfleet.bundles.reader import Bundle
 
-        if not Path(self.uri).is_dir():
+        if not self.there:
             raise ReleaseError(f"{self.uri}: the bundle is not there; put it back, or go back to another generation")
         return Bundle.open(self.uri, sha256=self.sha256, verify=verify)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modelfleet.errors import InputError, LedgerEmptyError, PinnedError
-from modelfleet.releases.fitness import check_opens
+from modelfleet.releases.fitness import check_serves_again
 from modelfleet.releases.ledger import Ledger
 from modelfleet.releases.manifest import Release
 
@@ -34,20 +34,20 @@ def pin(ledger: Ledger, *, note: str, to: int | None = None, actor: str = "") ->
     moves = target.bundle.sha256 != latest.bundle.sha256
     if latest.pinned and not moves:
         raise InputError(f"fleet '{ledger.fleet}' is {told(pinned_by(ledger))} already")
-    if moves:
-        unfit = f"generation {target.generation} cannot serve again; choose another with --to"
-        check_opens(target.bundle, unfit, pooled_only=latest.pooled_only)
-    return ledger.publish(
-        fleet=latest.fleet,
-        bundle=target.bundle,
-        reason="pin",
-        model_version=target.model_version,
-        actor=actor,
-        note=note,
-        rolled_back_to=target.generation if moves else None,
-        pinned=True,
-        after=newest,
-    )
+    with ledger.bundles_in_place():
+        if moves:
+            check_serves_again(ledger, target, pooled_only=latest.pooled_only)
+        return ledger.publish(
+            fleet=latest.fleet,
+            bundle=target.bundle,
+            reason="pin",
+            model_version=target.model_version,
+            actor=actor,
+            note=note,
+            rolled_back_to=target.generation if moves else None,
+            pinned=True,
+            after=newest,
+        )
 
 
 def unpin(ledger: Ledger, *, note: str = "", actor: str = "") -> Release:

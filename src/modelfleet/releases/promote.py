@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modelfleet.errors import InputError, LedgerEmptyError
-from modelfleet.releases.fitness import check_opens
+from modelfleet.releases.fitness import check_opens, check_serves_again
 from modelfleet.releases.ledger import Ledger
 from modelfleet.releases.manifest import STEADY, BundleRef, Release
 from modelfleet.releases.pin import check_not_pinned
@@ -47,18 +47,19 @@ def promote(
     if latest is not None and latest.bundle.sha256 == bundle.sha256:
         return None
     check_not_pinned(ledger)
-    check_opens(bundle, "cannot be promoted", pooled_only=latest is not None and latest.pooled_only)
-    return ledger.publish(
-        fleet=fleet,
-        bundle=bundle,
-        reason="promote",
-        model_version=model_version,
-        actor=actor,
-        note=note,
-        run_id=run_id,
-        floor=floor,
-        after=newest if after is None else after,
-    )
+    with ledger.bundles_in_place():
+        check_opens(bundle, "cannot be promoted", pooled_only=latest is not None and latest.pooled_only)
+        return ledger.publish(
+            fleet=fleet,
+            bundle=bundle,
+            reason="promote",
+            model_version=model_version,
+            actor=actor,
+            note=note,
+            run_id=run_id,
+            floor=floor,
+            after=newest if after is None else after,
+        )
 
 
 def rollback(
@@ -93,18 +94,18 @@ def rollback(
         raise InputError(
             f"generation {target.generation} has the bundle that serves now (generation {latest.generation})"
         )
-    unfit = f"generation {target.generation} cannot serve again; choose another with --to"
-    check_opens(target.bundle, unfit, pooled_only=latest.pooled_only)
-    return ledger.publish(
-        fleet=latest.fleet,
-        bundle=target.bundle,
-        reason="rollback",
-        model_version=target.model_version,
-        actor=actor,
-        note=note,
-        rolled_back_to=target.generation,
-        after=newest if after is None else after,
-    )
+    with ledger.bundles_in_place():
+        check_serves_again(ledger, target, pooled_only=latest.pooled_only)
+        return ledger.publish(
+            fleet=latest.fleet,
+            bundle=target.bundle,
+            reason="rollback",
+            model_version=target.model_version,
+            actor=actor,
+            note=note,
+            rolled_back_to=target.generation,
+            after=newest if after is None else after,
+        )
 
 
 def _before(ledger: Ledger, latest: Release) -> Release:

@@ -12,6 +12,7 @@ import re
 import socket
 import threading
 import uuid
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -130,6 +131,16 @@ class LeaseFolder:
         """
         now = now or datetime.now(UTC)
         return [lease for lease in self.all() if lease.expires_at > now]
+
+    def recent(self, now: datetime, grace: timedelta) -> list[Lease]:
+        """Return the leases that have not expired for longer than ``grace``, by their own time or by their file's."""
+        found = []
+        for lease in self.all():
+            with suppress(FileNotFoundError):
+                written = datetime.fromtimestamp(self._file(lease.process).stat().st_mtime, UTC)
+                if max(lease.expires_at, written) + grace > now:
+                    found.append(lease)
+        return found
 
     def sweep(self, now: datetime, *, older_than: timedelta = timedelta(hours=1)) -> None:
         """Remove leases that expired long ago: those of processes that were killed."""
