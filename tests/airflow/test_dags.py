@@ -128,6 +128,7 @@ def test_params_have_the_types_of_the_form(dagbag: DagBag) -> None:
     assert params.dump() == {"entities": None, "overrides": None, "reason": None, "engine": "local", "force": False}
     assert params.get_param("engine").schema["enum"] == ["local", "flink", "dataflow"]
     assert dagbag.dags["shops_rollback"].params.dump() == {"action": "roll_back", "to": None, "reason": None}
+    assert dagbag.dags["shops_serve"].params.dump() == {"action": "ensure", "discard_state": False}
 
 
 def test_a_new_fleet_does_not_make_up_for_a_tick_just_missed(dagbag: DagBag) -> None:

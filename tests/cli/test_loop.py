@@ -120,6 +120,20 @@ def test_a_better_family_then_back(modelfleet: Command, tmp_path: Path) -> None:
     assert modelfleet("unpin", spec).code == 2
     assert modelfleet("run", spec, "--run-id", "held", "--json").json["promote"]["generation"] == 8
 
+    keep_one = ("gc", spec, "--keep", "1", "--older-than", "0")
+    planned = modelfleet(*keep_one, "--dry-run", "--json").json
+    assert {item["kind"] for item in planned["removed"]} == {"bundle", "run"}
+    assert "would be removed" in modelfleet(*keep_one, "--dry-run").out
+    done = modelfleet(*keep_one, "--json")
+    assert (done.code, done.json["removed"]) == (0, planned["removed"]), done.err
+    assert "0 removed, 2 kept" in modelfleet(*keep_one).out
+    assert "(removed)" in modelfleet("history", spec).out
+    assert [r["bundle_there"] for r in modelfleet("history", spec, "--json").json] == [True] + [False] * 7
+    gone = modelfleet("rollback", spec, "--to", "1")
+    assert gone.code == 1
+    assert "`modelfleet gc` removes what the spec's retention does not keep" in gone.err
+    assert "version 1 in MLflow has a copy" in gone.err
+
 
 def test_candidates_and_slices_without_named_columns(modelfleet: Command, tmp_path: Path) -> None:
     data = tmp_path / "shops.parquet"

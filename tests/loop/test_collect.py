@@ -4,95 +4,27 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from modelfleet.bundles.writer import BundleWriter
 from modelfleet.errors import RegistryUnavailableError, ReleaseError
-from modelfleet.home import Home
 from modelfleet.loop import collect as module
 from modelfleet.loop.collect import collect
 from modelfleet.loop.promote import promote
 from modelfleet.loop.register import register
-from modelfleet.registry.memory import MemoryRegistry
 from modelfleet.releases.guard import bundles_in_place
-from modelfleet.releases.ledger import Ledger
-from modelfleet.releases.manifest import BundleRef
 from modelfleet.releases.pin import pin, unpin
 from modelfleet.releases.promote import rollback
 from modelfleet.run import Run
-from modelfleet.serving.lease import Lease, LeaseFolder, Refusal
-from modelfleet.spec.file import parse_spec
-from modelfleet.spec.fleet import Task
 from modelfleet.spec.retention import RetentionSpec
-from tests.loop.conftest import SPEC
-
-NOW = datetime.now(UTC)
-NEWEST_ONLY = RetentionSpec(generations=1, days=0)
-
-
-class Fleet:
-    """The fleet ``sales``, with bundles that hold no model but open, named by single letters."""
-
-    def __init__(self, root):
-        self.home = Home(root)
-        self.folders = self.home.fleet("sales")
-        self.ledger = Ledger(self.folders.releases, self.folders.leases)
-        self.registry = MemoryRegistry()
-        self.spec = parse_spec(SPEC, "test")
-
-    def bundle(self, name):
-        folder = self.folders.bundles / name
-        if not folder.exists():
-            writer = BundleWriter(folder, fleet="sales", task=Task.REGRESSION, split_fingerprint="s", run_id=name)
-            writer.finish(pa.table({"entity": pa.array([], pa.string())}))
-        from modelfleet.bundles.reader import Bundle
-
-        return BundleRef(uri=str(folder), sha256=Bundle.open(folder).sha256)
-
-    def release(self, names):
-        for name in names:
-            self.ledger.publish(bundle=self.bundle(name), reason="promote")
-
-    def lease(self, process, serving, *, refused=(), passing=False, ended=timedelta(seconds=-30)):
-        """Write a lease that ended, or ends, so long ago."""
-        refusals = tuple(Refusal(generation=g, reason="bad", passing=passing) for g in refused)
-        ends = NOW - ended
-        lease = Lease(
-            process=process, fleet="sales", job="j", host="h", pid=1, serving=serving, serving_since=None,
-            refused=refusals, renewed_at=ends - timedelta(seconds=30), expires_at=ends,
-        )  # fmt: skip
-        LeaseFolder(self.folders.leases).write(lease)
-        file = self.folders.leases / f"{process}.json"
-        os.utime(file, (ends.timestamp() - 30,) * 2)
-
-    def run(self, run_id, *, days=0.0, **results):
-        """Begin a run so many days ago, and leave what its steps left."""
-        run = Run.open(self.home, self.spec, run_id=run_id)
-        record = run.record.model_copy(update={"started_at": NOW - timedelta(days=days)})
-        (run.folder / "run.json").write_text(record.model_dump_json())
-        for name, result in results.items():
-            run.write(name, result)
-        return run
-
-    def collect(self, **more):
-        settings = {"retention": NEWEST_ONLY, "registry": self.registry, "now": NOW + timedelta(seconds=1)}
-        return collect(self.home, self.spec, **(settings | more))
-
-    @property
-    def left(self):
-        return {path.name for path in self.folders.bundles.iterdir()}
+from tests.loop.aged_fleet import NEWEST_ONLY, AgedFleet, now
 
 
 @pytest.fixture
 def fleet(tmp_path):
-    return Fleet(tmp_path)
+    return AgedFleet(tmp_path)
 
 
 def reasons(found, name):
@@ -137,7 +69,7 @@ def test_days_keep_what_the_number_would_not(fleet):
     fleet.release("abc")
     fleet.collect(retention=RetentionSpec(generations=1, days=1))
     assert fleet.left == {"a", "b", "c"}
-    fleet.collect(retention=RetentionSpec(generations=1, days=1), now=NOW + timedelta(days=2))
+    fleet.collect(retention=RetentionSpec(generations=1, days=1), now=now() + timedelta(days=2))
     assert fleet.left == {"c"}
 
 
@@ -151,6 +83,13 @@ def test_what_processes_hold_stays_also_a_while_after_their_lease_ended(fleet):
     found = fleet.collect()
     assert fleet.left == {"a", "b", "d", "f"}
     assert reasons(found, "a") == "process live holds generation 1"
+
+
+def test_what_a_process_says_it_holds_stays_whatever_it_serves(fleet):
+    fleet.release("abc")
+    fleet.lease("p", 3, holding=(fleet.bundle("a").uri, fleet.bundle("c").uri))
+    assert reasons(fleet.collect(), "a") == "process p holds it"
+    assert fleet.left == {"a", "c"}
 
 
 def test_a_process_that_holds_what_nobody_can_name_any_more_keeps_everything(fleet):
@@ -178,7 +117,9 @@ def test_what_a_run_compares_with_or_may_release_stays(fleet):
     fleet.release("b")
     fleet.run("held", register=kept, promote={"generation": None, "outcome": "pinned"})
     fleet.release("c")
-    assert fleet.collect(retention=RetentionSpec(generations=1, days=0.5), now=NOW + timedelta(days=0.4)).removed == ()
+    assert (
+        fleet.collect(retention=RetentionSpec(generations=1, days=0.5), now=now() + timedelta(days=0.4)).removed == ()
+    )
     assert fleet.left == {"a", "b", "c", "m"}
     for name in ("going", "held"):
         Run.load(fleet.folders.runs / name).write("promote", {"generation": 9, "outcome": "promoted"})
@@ -274,7 +215,7 @@ def test_old_answers_go_only_where_somebody_asks(fleet):
     for part in (old, new):
         part.parent.mkdir(parents=True, exist_ok=True)
         part.write_text("{}")
-    os.utime(old, ((NOW - timedelta(days=8)).timestamp(),) * 2)
+    os.utime(old, ((now() - timedelta(days=8)).timestamp(),) * 2)
     fleet.collect()
     assert old.exists()
     assert fleet.collect(answers_days=7, dry_run=True).removed[0].path == str(old)
@@ -288,72 +229,11 @@ def test_after_collecting_the_loop_goes_on(shop):
         run = shop.run({"a": value})
         register(run, shop.registry)
         promote(run, shop.registry)
-    found = collect(shop.home, run.spec, retention=NEWEST_ONLY, registry=shop.registry, now=NOW + timedelta(minutes=1))
+    found = collect(
+        shop.home, run.spec, retention=NEWEST_ONLY, registry=shop.registry, now=now() + timedelta(minutes=1)
+    )
     assert len(found.removed) == 4  # two bundles and two runs
     again = shop.run({"a": 2.0})
     register(again, shop.registry)
     assert promote(again, shop.registry).generation == 4
     assert shop.ledger.latest().bundle.open().entities == {"a"}
-
-
-acts = st.lists(
-    st.one_of(
-        st.tuples(st.just("release"), st.sampled_from("abcdef")),
-        st.tuples(st.just("delete"), st.integers(1, 8)),
-        st.tuples(st.just("damage"), st.sampled_from("abcdef")),
-        st.tuples(st.just("lease"), st.integers(1, 8), st.integers(-1, 120)),
-        st.tuples(st.just("run"), st.sampled_from("abcdef"), st.booleans(), st.integers(0, 3)),
-        st.tuples(st.just("alias"), st.sampled_from("abcdef")),
-    ),
-    min_size=1,
-    max_size=14,
-)
-
-
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(acts, st.integers(1, 4), st.sampled_from([0, 2]))
-def test_nothing_that_anything_needs_is_ever_removed(tmp_path_factory, acts, generations, days):
-    """The needs are worked out here once more, from what was done; what none of them names must be gone."""
-    fleet = Fleet(tmp_path_factory.mktemp("fleet"))
-    for name in "abcdef":
-        fleet.bundle(name)
-    refs = {name: fleet.bundle(name) for name in "abcdef"}
-    needed, damaged, everything = set(), set(), False
-    for number, (act, *what) in enumerate(acts):
-        if act == "release":
-            fleet.ledger.publish(bundle=refs[what[0]], reason="promote")
-        elif act == "delete":
-            fleet.ledger.path(what[0]).unlink(missing_ok=True)
-        elif act == "damage" and what[0] not in damaged:
-            damaged.add(what[0])
-            (fleet.folders.bundles / what[0] / "index.parquet").write_bytes(b"")
-        elif act == "lease":
-            fleet.lease(f"p{number}", what[0], ended=timedelta(minutes=what[1]))
-        elif act == "run":
-            ref = refs[what[0]]
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(Ledger, "latest", lambda _: None)
-                results = {"register": {"bundle": ref.uri, "bundle_sha256": ref.sha256}}
-                results |= {"promote": {"generation": 1, "outcome": "promoted"}} if what[1] else {}
-                fleet.run(f"r{number}", days=what[2], **results)
-            if not what[1] and what[2] < days:
-                needed.add(what[0])
-        elif act == "alias":
-            fleet.registry.versions["sales"] = [refs[what[0]].sha256]
-            fleet.registry.aliases["sales"] = "1"
-            needed -= {"alias"}
-    names = {release.generation: Path(release.bundle.uri).name for release in fleet.ledger.all()}
-    if fleet.registry.aliases:
-        needed |= {n for n, ref in refs.items() if ref.sha256 == fleet.registry.versions["sales"][0]}
-    newest_first = [names[generation] for generation in sorted(names, reverse=True)]
-    needed |= set(list(dict.fromkeys(newest_first))[:generations])
-    if days:
-        needed |= set(newest_first)
-    needed |= set([name for name in newest_first if name not in damaged][:1])
-    for act, *what in acts:
-        if act == "lease" and what[1] < 60:
-            everything = everything or what[0] not in names
-            needed |= {names[what[0]]} if what[0] in names else set()
-    fleet.collect(retention=RetentionSpec(generations=generations, days=days))
-    assert fleet.left == (set(refs) if everything else needed)
-    shutil.rmtree(fleet.home.root)

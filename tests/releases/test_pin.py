@@ -137,7 +137,8 @@ def test_whatever_happens_the_state_is_that_of_the_last_pin_or_unpin(tmp_path_fa
     from modelfleet.releases import promote as module
     from modelfleet.releases.manifest import BundleRef
 
-    monkeypatch.setattr(module, "check_opens", lambda *_, **__: None)
+    for check in ("check_opens", "check_serves_again"):
+        monkeypatch.setattr(module, check, lambda *_, **__: None)
     ledger = Ledger(tmp_path_factory.mktemp("ledger") / "sales" / "releases")
     held = False
     for number, act in enumerate(["promote", *acts]):

@@ -215,7 +215,7 @@ def test_trouble_of_the_process_itself_is_reported_and_tried_until_it_is_over(
     shop: Any, resident: Make, monkeypatch: Any, trouble: Exception
 ) -> None:
     shop.release_of()
-    fleet = resident(lease_seconds=0.01, poll_seconds=0.001)
+    fleet = resident(poll_seconds=0.001)
 
     def broken(*_: object, **__: object) -> None:
         tries.append(1)

@@ -43,7 +43,8 @@ def test_a_rollback_brings_the_earlier_models_back(live):
 
 def test_the_kill_switch_turns_while_the_job_runs(live):
     shop = live.shop
-    shop.release()
+    bundle = shop.bundle(7.0, pooled=True)
+    shop.release(bundle=BundleRef(uri=str(bundle.path), sha256=bundle.sha256))
     release = set_mode(shop.ledger, pooled_only=True)
     shop.until(lambda: shop.ask()[0].generation == release.generation)
     assert {shop.ask(store=store)[0].served_by for store in ("a", "b", "new")} == {"pooled"}

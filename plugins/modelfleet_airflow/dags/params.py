@@ -77,6 +77,26 @@ def rollback_params() -> dict[str, Param]:
     }
 
 
+def serve_params() -> dict[str, Param]:
+    """Return the Params of a serve DAG."""
+    return {
+        "action": Param(
+            "ensure",
+            type="string",
+            enum=["ensure", "restart", "drain", "stop"],
+            title="Action",
+            description="Start the job unless it runs; drain it and start one of the spec and code of now from its "
+            "state; drain and end it; or end it at once.",
+        ),
+        "discard_state": Param(
+            False,
+            type="boolean",
+            title="Discard the state",
+            description="For a restart: go on even where the state cannot go over to the new job.",
+        ),
+    }
+
+
 def score_params() -> dict[str, Param]:
     """Return the Params of a batch-score DAG."""
     return {

@@ -18,15 +18,27 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-@task
+@task.short_circuit
 @retried_only_if_it_may_help()
-def start_serving(spec_path: str) -> None:
-    """Start the streaming job unless one runs already."""
-    from modelfleet.engines.serve import start_serving as start
+def operate(spec_path: str, *, params: Any = None) -> bool:
+    """Start, restart, drain or stop the streaming job; return whether one shall answer, so that it is waited for."""
+    from modelfleet.engines import operate as job
+    from modelfleet.engines.serve import start_serving
     from modelfleet.home import Home
     from modelfleet.spec.file import load_spec
 
-    logger.info("streaming job: %s", start(load_spec(spec_path), Home.from_environment()))
+    spec, home = load_spec(spec_path), Home.from_environment()
+    match params["action"]:
+        case "ensure":
+            logger.info("streaming job: %s", start_serving(spec, home))
+        case "restart":
+            discard = params["discard_state"]
+            logger.info("streaming job: %s", job.restart_serving(spec, home, discard_state=discard))
+        case "drain":
+            logger.info("drained; the next job goes on from: %s", job.drain_serving(spec, home) or "no job was running")
+        case "stop":
+            logger.info("a job was running and is stopped: %s", job.stop_serving(spec, home))
+    return params["action"] in {"ensure", "restart"}
 
 
 @task

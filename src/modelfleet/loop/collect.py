@@ -1,4 +1,4 @@
-"""Removing what nothing needs any more: old bundles and run folders, and old answers where somebody asks for it."""
+"""Removing what nothing needs any more: old bundles, run folders and savepoints, and old answers if asked for."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from modelfleet.engines.savepoints import list_savepoints
 from modelfleet.errors import RunBusyError
 from modelfleet.loop.needs import bundle_needs, newest_whole, runs_of, started_at
 from modelfleet.releases.guard import bundles_in_place
@@ -29,14 +30,14 @@ logger = logging.getLogger(__name__)
 REMOVED = ".removed-"
 """What a folder's name begins with from the moment it is removed until its files are gone."""
 
-Kind = Literal["bundle", "run", "part"]
+Kind = Literal["bundle", "run", "savepoint", "part"]
 
 
 class Item(BaseModel):
     """Something that was looked at.
 
     Attributes:
-        kind: ``bundle``, ``run`` (a run's folder) or ``part`` (a file of answers or dead letters).
+        kind: ``bundle``, ``run`` (a run's folder), ``savepoint`` or ``part`` (a file of answers or dead letters).
         path: Where it is, or was.
         bytes: Its size; 0 for what is kept.
         reasons: Why it is kept; empty for what is removed.
@@ -83,7 +84,7 @@ def collect(
     registry: Registry | None = None,
     now: datetime | None = None,
 ) -> Collected:
-    """Remove the bundles and run folders of a fleet that nothing needs.
+    """Remove the bundles, run folders and savepoints of a fleet that nothing needs.
 
     A bundle stays while a release of the rollback window, a process, a job that may start, a run that may release, or
     an alias of the registry needs it. A folder is renamed away before its files are deleted, so that nobody opens half
@@ -130,6 +131,11 @@ def collect(
                 items.append(_item("run", run.folder, [str(error)]))
         else:
             items.append(_item("run", run.folder, reasons))
+    for savepoint in list_savepoints(home, spec.fleet):
+        folder = Path(savepoint.path).parent
+        items.append(_item("savepoint", folder, ["the next job may start from it"] if savepoint.needed else []))
+        if not savepoint.needed and not dry_run:
+            aside.append(_rename_away(folder))
     if answers_days is not None:
         items += _old_parts(spec, folders, now - timedelta(days=answers_days), dry_run=dry_run)
     for folder in aside:

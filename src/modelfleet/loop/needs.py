@@ -139,14 +139,16 @@ def _need_of_releases(needs: BundleNeeds, releases: list[Release], retention: Re
 def _need_of_processes(needs: BundleNeeds, releases: list[Release], folders: FleetHome, now: datetime) -> None:
     named = {release.generation: release.bundle for release in releases}
     for lease in LeaseFolder(folders.leases).recent(now, GRACE):
+        for uri in lease.holding:
+            needs.need(f"process {lease.process} holds it", place=uri)
         for generation in {lease.serving, *(refusal.generation for refusal in lease.refused if refusal.passing)}:
             if generation is None:
                 continue
             ref = named.get(generation)
             why = f"process {lease.process} holds generation {generation}"
-            if ref is None:
+            if ref is None and not lease.holding:
                 needs.need(f"{why}, which the ledger does not know any more")
-            else:
+            elif ref is not None:
                 needs.need(why, place=ref.uri, sha256=ref.sha256)
 
 

@@ -7,7 +7,6 @@ import logging
 import os
 import socket
 import threading
-import time
 import weakref
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,13 +14,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelfleet.errors import BundleError, LedgerEmptyError, ModelfleetError, ReleaseError
+from modelfleet.errors import LedgerEmptyError, ReleaseError
 from modelfleet.releases.ledger import Ledger
 from modelfleet.serving.answer import Answer, DeadLetter
 from modelfleet.serving.chunk_answer import answer_chunk
 from modelfleet.serving.chunk_predict import predict_each
 from modelfleet.serving.lease import PERIODS, Lease, LeaseFolder, LeaseKeeper, Refusal, process_name
 from modelfleet.serving.loading import load_release
+from modelfleet.serving.refusals import Refusals
 from modelfleet.serving.request import Request
 
 if TYPE_CHECKING:
@@ -34,10 +34,6 @@ if TYPE_CHECKING:
     from modelfleet.serving.loading import LoadedFleet
 
 logger = logging.getLogger(__name__)
-
-LONGEST_PAUSE = 10.0
-"""Seconds between two tries of a release that this process cannot load for a trouble of its own, at most."""
-
 
 _as_text = lru_cache(maxsize=256)(datetime.isoformat)
 """Many requests in a row have the same time."""
@@ -89,11 +85,7 @@ class ResidentFleet:
         self._serving_since: datetime | None = None
         self._loading: str | None = None
         self._held: weakref.WeakSet[LoadedFleet] = weakref.WeakSet()
-        self._refused: dict[int, str] = {}
-        self._passing: dict[int, str] = {}
-        self._failed: dict[int, str] = {}
-        self._pauses: dict[int, float] = {}
-        self._again_at: dict[int, float] = {}
+        self._refusals = Refusals(poll_seconds)
         self._state = threading.Lock()
         self._wake = threading.Event()
         self._closed = False
@@ -109,10 +101,9 @@ class ResidentFleet:
         """
         self._load_newer()
         if self._serving is None:
-            failed = self._failed | self._passing
-            if not failed:
+            if not self.refused:
                 raise LedgerEmptyError(self.fleet)
-            reasons = "; ".join(f"generation {g}: {reason}" for g, reason in sorted(failed.items()))
+            reasons = "; ".join(f"generation {one.generation}: {one.reason}" for one in self.refused)
             raise ReleaseError(f"fleet '{self.fleet}': no release can be loaded: {reasons}")
         self._leases.sweep(self._clock())
         self._keeper.start()
@@ -122,7 +113,7 @@ class ResidentFleet:
     def notice(self, generation: int) -> None:
         """Take note that a release may be there; returns at once. Older and repeated ones do nothing."""
         serving = self._serving
-        if (serving is None or generation > serving.generation) and generation not in self._refused:
+        if (serving is None or generation > serving.generation) and not self._refusals.for_good(generation):
             self._wake.set()
 
     @property
@@ -138,10 +129,7 @@ class ResidentFleet:
     @property
     def refused(self) -> tuple[Refusal, ...]:
         """The releases this process would not load, or cannot load yet, oldest first."""
-        with self._state:
-            found = [Refusal(generation=g, reason=reason) for g, reason in self._refused.items()]
-            found += [Refusal(generation=g, reason=reason, passing=True) for g, reason in self._passing.items()]
-        return tuple(sorted(found, key=lambda refusal: refusal.generation))
+        return self._refusals.all()
 
     def predict(self, requests: Sequence[Request | Chunk]) -> list[Answer | DeadLetter | ChunkOutcome]:
         """Answer a batch; one result per request or chunk, in order. Never raises for data.
@@ -228,29 +216,30 @@ class ResidentFleet:
     def _load_newer(self) -> None:
         """Load the newest release that can be loaded, if it is newer than what serves."""
         floor = 0 if self._serving is None else self._serving.generation
-        passing: dict[int, str] = {}
+        in_trouble: set[int] = set()
         for generation in reversed(self._ledger.generations()):
             if generation <= floor or self._closed:
                 break
-            if generation in self._refused:
+            if self._refusals.for_good(generation):
                 continue
             try:
                 release = self._ledger.get(generation)
             except ReleaseError as error:  # looked at again: whoever copies a ledger may not be done yet
-                passing[generation] = str(error)
+                in_trouble.add(generation)
+                if self._refusals.add_unreadable(generation, str(error)):
+                    logger.error("fleet %s: %s", self.fleet, error)
+                    self._keeper.renew()
                 continue
-            if time.monotonic() < self._again_at.get(generation, 0.0):
-                passing[generation] = self._failed[generation]
-            elif self._load(release, passing):
+            if self._refusals.waits(generation):
+                in_trouble.add(generation)
+            elif self._load(release):
                 break
-        if passing != self._passing:
-            with self._state:
-                self._passing = passing
-            for generation, reason in passing.items():
-                logger.error("fleet %s: generation %d is tried again: %s", self.fleet, generation, reason)
+            else:
+                in_trouble.add(generation)
+        if self._refusals.overcome(in_trouble):
             self._keeper.renew()
 
-    def _load(self, release: Release, passing: dict[int, str]) -> bool:
+    def _load(self, release: Release) -> bool:
         generation = release.generation
         with self._state:
             self._loading = release.bundle.uri
@@ -260,15 +249,9 @@ class ResidentFleet:
         except Exception as error:  # whatever is wrong with a release, the last good one keeps answering
             with self._state:
                 self._loading = None
-            reason = str(error) if isinstance(error, ModelfleetError) else f"{type(error).__name__}: {error}"
-            self._failed[generation] = reason
-            if _may_pass(error):
-                passing[generation] = reason
-                pause = min(2 * self._pauses.get(generation, self._poll_seconds / 2), LONGEST_PAUSE)
-                self._pauses[generation] = pause
-                self._again_at[generation] = time.monotonic() + pause
-            else:
-                self._refuse(generation, reason)
+            refusal = self._refusals.add(generation, error)
+            logger.error("fleet %s: %s", self.fleet, refusal.as_text())
+            self._keeper.renew()
             return False
         with self._state:
             self._loading = None
@@ -278,12 +261,6 @@ class ResidentFleet:
         logger.info("fleet %s: generation %d serves", self.fleet, generation)
         self._keeper.renew()
         return True
-
-    def _refuse(self, generation: int, reason: str) -> None:
-        with self._state:
-            self._refused[generation] = reason
-        logger.error("fleet %s: generation %d is refused: %s", self.fleet, generation, reason)
-        self._keeper.renew()
 
     def _lease(self) -> Lease:
         now = self._clock()
@@ -308,15 +285,6 @@ class ResidentFleet:
             renewed_at=now,
             expires_at=now + timedelta(seconds=PERIODS * self._lease_seconds),
         )
-
-
-def _may_pass(error: Exception) -> bool:
-    """Return whether it is this process's own trouble, by the error itself or by what a BundleError came of.
-
-    A full disk, too little memory, a network file system that hangs: the release is none the worse for it.
-    """
-    cause = error.__cause__ if isinstance(error, BundleError) else error
-    return isinstance(cause, OSError | MemoryError) and not isinstance(cause, FileNotFoundError)
 
 
 @dataclass(frozen=True)
