@@ -14,6 +14,7 @@ from typing import Annotated, Any, NoReturn, ParamSpec, TypeVar
 import typer
 from rich.console import Console
 
+from modelfleet.compiling import NOTE
 from modelfleet.errors import GateRefusedError, ModelfleetError, PinnedError, storage_error
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for machines.")]
@@ -38,7 +39,7 @@ def print_json(document: Any) -> None:
 
 
 class _Warnings(logging.Handler):
-    """Shows warnings of modelfleet between the lines of progress."""
+    """Shows warnings and notes of modelfleet between the lines of progress."""
 
     def emit(self, record: logging.LogRecord) -> None:
         progress.print(f"  {record.levelname.lower()}: {record.getMessage()}", markup=False)
@@ -51,8 +52,8 @@ def show_own_warnings_only() -> None:
     """
     own = logging.getLogger("modelfleet")
     if not own.handlers:
-        own.addHandler(_Warnings(logging.WARNING))
-        own.setLevel(logging.WARNING)
+        own.addHandler(_Warnings(NOTE))
+        own.setLevel(NOTE)
         own.propagate = False
     logging.basicConfig(level=logging.ERROR, format="%(name)s: %(message)s")
     if not sys.warnoptions:
