@@ -1,8 +1,8 @@
 """Submits the streaming job of a fleet and exits; the job lives on where it was submitted.
 
 ``python -m beam_jobs.serve --fleet=income --spec=spec.json --home=.modelfleet --runner=PortableRunner ...``. The last
-line of standard output is JSON: ``{"job_id": ...}``. ``modelfleet.engines.serve.start_serving`` calls this with all
-the options that it needs.
+line of standard output is JSON: ``{"job_id": ..., "graph": [...]}``. ``modelfleet.engines.submission`` calls this with
+all the options that it needs.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_jobs.launcher import tell
+from beam_jobs.pipelines.graph import graph_lines
 from beam_jobs.pipelines.serve import ServeConfig, build_serve
 from modelfleet.errors import LedgerEmptyError, ModelfleetError
 from modelfleet.home import Home
@@ -73,6 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--fleet", required=True)
     parser.add_argument("--spec", type=Path, required=True, help="the spec as JSON")
     parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--graph-only", action="store_true", help="tell the job's transforms; submit nothing")
     known, rest = parser.parse_known_args(arguments)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
     logging.getLogger("apache_beam").setLevel(logging.WARNING)
@@ -86,13 +88,17 @@ def main(arguments: list[str] | None = None) -> int:
         config = serve_config(spec, Home(known.home.absolute()), job=name)
     except ModelfleetError as error:
         return tell(error)
-    for folder in (config.requests, config.answers, config.dead_letters):
-        Path(folder).mkdir(parents=True, exist_ok=True)
     pipeline = beam.Pipeline(options=options)
     build_serve(pipeline, config)
+    graph = graph_lines(pipeline)
+    if known.graph_only:
+        sys.stdout.write(json.dumps({"graph": graph}) + "\n")
+        return 0
+    for folder in (config.requests, config.answers, config.dead_letters):
+        Path(folder).mkdir(parents=True, exist_ok=True)
     result = pipeline.run()
     job_id = getattr(result, "_job_id", None) or result.job_id()
-    sys.stdout.write(json.dumps({"job_id": job_id}) + "\n")
+    sys.stdout.write(json.dumps({"job_id": job_id, "graph": graph}) + "\n")
     return 0
 
 

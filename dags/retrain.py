@@ -1,4 +1,4 @@
-"""Retrain a fleet: prepare, validate, train, gate, register, promote, confirm, report.
+"""Retrain a fleet: prepare, validate, train, gate, register, promote, confirm, report, collect what nothing needs.
 
 A failure anywhere leaves the champion serving. Where the gate refuses the run, it ends in success with `promote` and
 `confirm` skipped: the refusal is a result, and MLflow has its figures.
@@ -32,4 +32,5 @@ for fleet in good_fleets(__file__):
             loop_tasks.promote.override(outlets=[release_asset(fleet.name)])(run),
             loop_tasks.confirm(run),
             loop_tasks.report(run),
+            loop_tasks.collect(run),
         )

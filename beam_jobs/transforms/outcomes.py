@@ -9,8 +9,9 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
-from apache_beam.transforms.window import TimestampedValue
+from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.timestamp import Timestamp
+from apache_beam.utils.windowed_value import WindowedValue
 
 from beam_jobs.handlers.beam_inference import PredictionResult
 from beam_jobs.transforms.release_signal import NAMESPACE
@@ -18,6 +19,10 @@ from modelfleet.serving.answer import Answer, DeadLetter
 from modelfleet.serving.chunk_answer import ChunkAnswer, ChunkOutcome
 
 DEAD = "dead"
+
+EVERYTHING = (GlobalWindow(),)
+"""The only window there is. A ``TimestampedValue`` would have Beam make it anew for every answer, at the price of
+parsing one."""
 
 
 class _TakeApart(beam.DoFn):
@@ -42,7 +47,7 @@ class _TakeApart(beam.DoFn):
         self._generation = outcome.generation
         for answer in answers:
             self._predictions += answer.predictions
-            yield TimestampedValue(answer, _timestamp(answer.event_time or answer.processed_time))
+            yield WindowedValue(answer, _timestamp(answer.event_time or answer.processed_time), EVERYTHING)
 
     def finish_bundle(self) -> None:
         self._answered.inc(self._predictions)  # once: counting each costs as much as parsing it

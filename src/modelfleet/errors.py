@@ -10,6 +10,7 @@ The tree (the number is the exit code of the command line)::
     │   ├── LedgerEmptyError              something needs a release and there is none yet
     │   └── MissingExtraError             a library of an optional extra is not installed
     ├── GateRefusedError               3  the gate let nothing through
+    ├── PinnedError                    3  the fleet is pinned: nothing is promoted until somebody unpins it
     ├── RetryableError                 4  an outside system failed and a retry may help
     │   ├── RegistryUnavailableError      MLflow does not answer
     │   ├── EngineUnavailableError        the job server, or the job, does not answer
@@ -75,6 +76,12 @@ class MissingExtraError(InputError):
 
 class GateRefusedError(ModelfleetError):
     """The gate let nothing through; the champions keep serving."""
+
+    exit_code: ClassVar[int] = 3
+
+
+class PinnedError(ModelfleetError):
+    """The fleet is pinned, so nothing was promoted; trying again helps only once somebody has unpinned it."""
 
     exit_code: ClassVar[int] = 3
 

@@ -199,6 +199,15 @@ class Run:
             yield
 
     @property
+    def busy(self) -> bool:
+        """Whether a process of this machine works on it."""
+        try:
+            with self.exclusively():
+                return False
+        except RunBusyError:
+            return True
+
+    @property
     def fleet_home(self) -> FleetHome:
         """The fleet's folders."""
         return self.home.fleet(self.spec.fleet)

@@ -29,7 +29,7 @@ def _import_what_warns() -> None:
         import mlflow.pyfunc  # noqa: F401
 
 
-LOOP = ("open_run", "prepare", "validate", "train", "gate", "register", "promote", "confirm", "report")
+LOOP = ("open_run", "prepare", "validate", "train", "gate", "register", "promote", "confirm", "report", "collect")
 
 
 @pytest.fixture(scope="module")
@@ -144,18 +144,47 @@ def test_force_promotes_in_spite_of_the_comparison(play: Any, home: Home) -> Non
 def test_a_rollback_is_a_new_release(play: Any, home: Home) -> None:
     run, states = play("shops_rollback", to=1, reason="better before")
     assert run.state == "success"
-    assert states == {"roll_back": "success", "confirm": "success"}
+    assert states == {"publish": "success", "confirm": "success"}
     newest = Ledger(home.fleet("shops").releases).latest()
     assert newest is not None
     assert (newest.generation, newest.rolled_back_to, newest.note) == (3, 1, "better before")
     assert release_events()[-1]["rolled_back_to"] == 1
 
 
+def test_a_pinned_fleet_promotes_nothing_and_the_run_says_so(play: Any, home: Home) -> None:
+    run, states = play("shops_rollback", action="pin", reason="complaints since noon")
+    assert (run.state, states) == ("success", {"publish": "success", "confirm": "success"})
+    assert (released(home)[-1], release_events()[-1]["reason"]) == (4, "pin")
+
+    run, states = play("shops_retrain", overrides={"model": {"parameters": {"alpha": 70.0}}}, force=True)
+    assert run.state == "success"
+    assert {task for task, state in states.items() if state == "skipped"} == {"promote", "confirm"}
+    assert released(home)[-1] == 4
+    from modelfleet.run import Run
+    from modelfleet_airflow.dags.report import run_report
+
+    newest = max(home.fleet("shops").runs.iterdir(), key=lambda folder: folder.stat().st_mtime)
+    assert [line for line in run_report(Run.load(newest)) if "pinned by '" in line and "since noon" in line]
+
+    run, states = play("shops_rollback", action="unpin")
+    assert (run.state, release_events()[-1]["reason"]) == ("success", "unpin")
+    assert released(home)[-1] == 5
+
+
+def test_the_kill_switch_says_what_it_cannot_do(play: Any, home: Home) -> None:
+    """This fleet has no pooled model: over shops with opposite slopes none was worth promoting."""
+    run, states = play("shops_rollback", action="pooled_only")
+    assert (run.state, states) == ("failed", {"publish": "failed", "confirm": "upstream_failed"})
+    run, states = play("shops_rollback", action="whole_fleet")
+    assert (run.state, states) == ("success", {"publish": "skipped", "confirm": "skipped"})
+    assert released(home)[-1] == 5
+
+
 def test_a_rollback_to_what_never_was_fails_with_the_ledger_unharmed(play: Any, home: Home) -> None:
     run, states = play("shops_rollback", to=99)
     assert run.state == "failed"
-    assert states == {"roll_back": "failed", "confirm": "upstream_failed"}
-    assert released(home) == [1, 2, 3]
+    assert states == {"publish": "failed", "confirm": "upstream_failed"}
+    assert released(home) == [1, 2, 3, 4, 5]
 
 
 def test_the_score_dag_scores_a_file(play: Any, airflow_home: Path, tmp_path: Path) -> None:

@@ -56,12 +56,12 @@ print("RESULT" + json.dumps([len(bag.dags), bag.import_errors, [m for m in {HEAV
 
 def test_the_retrain_dag_is_the_loop(dagbag: DagBag) -> None:
     dag = dagbag.dags["shops_retrain"]
-    order = ["open_run", "prepare", "validate", "train", "gate", "register", "promote", "confirm", "report"]
+    order = ["open_run", "prepare", "validate", "train", "gate", "register", "promote", "confirm", "report", "collect"]
     assert [task.task_id for task in dag.topological_sort()] == order
     for before, after in pairwise(order):
         assert after in dag.task_dict[before].downstream_task_ids
-    assert dag.task_dict["report"].trigger_rule == "none_failed"
-    assert all(dag.task_dict[name].trigger_rule == "all_success" for name in order[:-1])
+    assert {dag.task_dict[name].trigger_rule for name in order[-2:]} == {"none_failed"}
+    assert {dag.task_dict[name].trigger_rule for name in order[:-2]} == {"all_success"}
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
@@ -71,7 +71,7 @@ def test_every_dag_runs_one_at_a_time_within_the_specs_limits(dagbag: DagBag, ki
     assert dag.catchup is False
     assert "shops" in dag.tags
     for task in dag.tasks:
-        assert task.retries == (0 if task.task_id == "roll_back" else 2)
+        assert task.retries == (0 if task.task_id == "publish" else 2)
         assert task.execution_timeout.total_seconds() == 300
 
 
@@ -100,7 +100,7 @@ def test_a_release_wakes_the_serve_dag(dagbag: DagBag) -> None:
 
 def test_only_publishing_a_rollback_is_never_tried_again(dagbag: DagBag) -> None:
     retries = {task.task_id: task.retries for task in dagbag.dags["clock_rollback"].tasks}
-    assert retries == {"roll_back": 0, "confirm": 2}
+    assert retries == {"publish": 0, "confirm": 2}
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,8 @@ def test_params_have_the_types_of_the_form(dagbag: DagBag) -> None:
     params = dagbag.dags["shops_retrain"].params
     assert params.dump() == {"entities": None, "overrides": None, "reason": None, "engine": "local", "force": False}
     assert params.get_param("engine").schema["enum"] == ["local", "flink", "dataflow"]
-    assert dagbag.dags["shops_rollback"].params.dump() == {"to": None, "reason": None}
+    assert dagbag.dags["shops_rollback"].params.dump() == {"action": "roll_back", "to": None, "reason": None}
+    assert dagbag.dags["shops_serve"].params.dump() == {"action": "ensure", "discard_state": False}
 
 
 def test_a_new_fleet_does_not_make_up_for_a_tick_just_missed(dagbag: DagBag) -> None:

@@ -27,7 +27,9 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FleetHome:
 def live(folders: FleetHome) -> Live:
     """Let a process hold a lease."""
 
-    def write(process: str, serving: int | None, refused: int | None = None, expired: bool = False) -> None:
+    def write(
+        process: str, serving: int | None, refused: int | None = None, expired: bool = False, passing: bool = False
+    ) -> None:
         now = datetime.now(UTC)
         lease = Lease(
             process=process,
@@ -37,7 +39,7 @@ def live(folders: FleetHome) -> Live:
             pid=1,
             serving=serving,
             serving_since=None,
-            refused=() if refused is None else (Refusal(generation=refused, reason="hash differs"),),
+            refused=() if refused is None else (Refusal(generation=refused, reason="hash differs", passing=passing),),
             renewed_at=now,
             expires_at=now + timedelta(minutes=-1 if expired else 5),
         )
@@ -86,3 +88,8 @@ def test_a_refusal_ends_the_waiting(live: Live) -> None:
     with pytest.raises(AirflowFailException, match="one refuses generation 2: hash differs"):
         served(2)
     assert served(1)
+
+
+def test_trouble_of_the_process_itself_does_not(live: Live) -> None:
+    live("one", 1, refused=2, passing=True)
+    assert not served(2)

@@ -118,7 +118,21 @@ def test_the_overview_shows_releases_and_live_processes(api: TestClient, token: 
     )
     LeaseFolder(folders.leases).write(lease)
     text = api.get("/modelfleet/", headers=token).text
-    for part in ("generation 1</span>", "host-1", "7: hash differs", "ann", "first"):
+    for part in ("generation 1</span>", "host-1", "7: hash differs", "ann", "first", "bundle removed"):
+        assert part in text
+    assert "pinned" not in text
+
+    Ledger(folders.releases).publish(
+        bundle=BundleRef(uri="/nowhere", sha256="0" * 64), reason="pin", pinned=True, actor="bob", note="since noon"
+    )
+    Ledger(folders.releases).publish(bundle=BundleRef(uri="/nowhere", sha256="0" * 64), reason="mode", pooled_only=True)
+    text = api.get("/modelfleet/", headers=token).text
+    for part in (
+        "pinned by &#39;bob&#39;",
+        "because: since noon",
+        "The pooled model answers",
+        "mode, pinned, pooled only",
+    ):
         assert part in text
 
 

@@ -78,7 +78,8 @@ def wrong_commands(text: str) -> list[str]:
             continue
         command = commands.get(match[1])
         options = re.findall(r"(?<!\S)--[a-z-]+", re.sub(r"'[^']*'|\"[^\"]*\"|#.*", "", match[2]))
-        known = {"--help"} if command is None else {"--help", *(name for p in command.params for name in p.opts)}
+        params = [] if command is None else command.params
+        known = {"--help", *(name for p in params for name in (*p.opts, *p.secondary_opts))}
         if command is None or not set(options) <= known:
             wrong.append(line)
     return wrong

@@ -163,6 +163,19 @@ def test_missing_values_are_fitted(family, schema, make_shard):
     assert np.isfinite(values).all()
 
 
+def test_columns_without_a_value_or_with_one_only(family, schema, make_shard, make_rows):
+    shard = make_shard(schema, [80, 60])
+    shard.rows.codes[:, 0] = 0  # missing in every row
+    shard.rows.codes[:, 1] = 2
+    shard.rows.numbers[:, 1] = np.nan
+    shard.rows.numbers[:, 2] = -3.5
+    fitted = family.fit(shard)
+    assert fitted.failures == {}
+    rows = make_rows(schema, 100, np.random.default_rng(6), missing=0.3, unseen=0.3)
+    values = predict(family, fitted.models, rows, np.arange(100) % 2)
+    assert np.isfinite(values).all()
+
+
 def test_numbers_of_any_size_are_taken(family, schema, make_shard):
     shard = make_shard(schema, [60])
     shard.rows.numbers[:, 1] *= 1e300

@@ -123,6 +123,20 @@ def test_a_large_entity(task):
         assert_same(grower.by_kernel(bounds, rows, target, weight), grower.by_sklearn(bounds, rows, target, weight))
 
 
+def test_one_row_and_ninety_thousand_in_one_shard():
+    rng = np.random.default_rng(11)
+    sizes = [1, 90_000, 2]
+    n = sum(sizes)
+    codes = rng.integers(0, 9, (n, 2)).astype(np.int32)
+    numbers = np.column_stack([np.round(rng.normal(size=n), 2), np.full(n, 7.0), np.full(n, np.nan)])
+    target = (numbers[:, 0] + codes[:, 0] % 3 + rng.normal(size=n) > 1).astype(np.float64)
+    grower = Grower(Layout(np.array([0, 9, 18]), 3), Task.BINARY, 2, None, 1, 5)
+    rows, bounds = EncodedRows(codes, numbers), np.concatenate([[0], np.cumsum(sizes)])
+    found = grower.by_kernel(bounds, rows, target, None)
+    assert_same(found, grower.by_sklearn(bounds, rows, target, None))
+    assert np.diff(found.bounds)[1] > 10_000
+
+
 def test_right_children_are_where_scikit_learn_has_them():
     rng = np.random.default_rng(0)
     codes, numbers = rng.integers(0, 5, (300, 2)).astype(np.int32), rng.normal(size=(300, 2))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from modelfleet.errors import RegistryUnavailableError, ReleaseConflictError
+from modelfleet.loop.confirm import confirm
 from modelfleet.loop.promote import promote
 from modelfleet.loop.register import register
-from modelfleet.releases.ledger import Ledger
+from modelfleet.releases.pin import pin, unpin
 from modelfleet.releases.promote import rollback
 
 
@@ -29,7 +30,7 @@ def test_the_first_generation(shop):
     assert (release.run_id, release.actor, release.note) == (run.record.run_id, "tester", "first")
     assert release.bundle.sha256 == run.read("register")["bundle_sha256"]
     assert shop.registry.champion("sales") == release.model_version == "1"
-    assert run.read("promote") == {"generation": 1, "outcome": "promoted"}
+    assert run.read("promote") == {"generation": 1, "outcome": "promoted", "reason": ""}
 
 
 def test_a_refused_run_promotes_nothing(shop):
@@ -86,15 +87,12 @@ def test_a_release_published_between_the_look_and_the_write(shop, monkeypatch):
     promoted(shop, {"a": 1.0})
     promoted(shop, {"a": 2.0})
     late = registered(shop, {"a": 3.0})
-    latest = Ledger.latest
 
-    def somebody_is_quicker(ledger):
-        found = latest(ledger)
-        monkeypatch.setattr(Ledger, "latest", latest)
+    def somebody_is_quicker(_):
         rollback(shop.ledger, actor="ann")
-        return found
+        return 0
 
-    monkeypatch.setattr(Ledger, "latest", somebody_is_quicker)
+    monkeypatch.setattr(shop.registry, "floor", somebody_is_quicker)
     with pytest.raises(ReleaseConflictError, match="generation 2 was to be followed, but 3 is the newest"):
         promote(late, shop.registry)
     assert shop.ledger.latest().reason == "rollback"
@@ -138,3 +136,25 @@ def test_numbers_the_registry_knows_are_not_given_out_again(shop):
         shop.ledger.path(generation).unlink()
     _, result = promoted(shop, {"a": 4.0})
     assert result.generation == 4
+
+
+def test_a_pinned_fleet_promotes_nothing_until_it_is_unpinned(shop):
+    promoted(shop, {"a": 1.0})
+    pin(shop.ledger, note="an incident", actor="ann")
+    run, result = promoted(shop, {"a": 2.0})
+    assert (result.generation, result.outcome) == (None, "pinned")
+    assert "pinned by 'ann'" in result.reason
+    assert "because: an incident" in result.reason
+    assert run.read("promote")["reason"] == result.reason
+    assert confirm(run, shop.registry).outcome == "nothing_to_confirm"
+    unpin(shop.ledger)
+    assert promote(run, shop.registry).generation == 4  # what the run has made is not lost
+
+
+def test_a_pin_is_told_before_anything_that_a_retry_could_help(shop):
+    promoted(shop, {"a": 1.0})
+    promoted(shop, {"a": 2.0})
+    late = registered(shop, {"a": 3.0})
+    rollback(shop.ledger)
+    pin(shop.ledger, note="x")
+    assert promote(late, shop.registry).outcome == "pinned"

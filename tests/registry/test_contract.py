@@ -42,6 +42,7 @@ def bundle(bundle_of, tmp_path, fleet):
 def test_an_unknown_fleet(registry, fleet):
     assert registry.champion(fleet) is None
     assert registry.floor(fleet) == 0
+    assert registry.aliased(fleet) == {}
     registry.reconcile(fleet, [])
 
 
@@ -78,6 +79,7 @@ def test_aliases_follow_the_ledger(registry, fleet, report_of, bundle, release):
     assert registry.floor(fleet) == 2
     registry.reconcile(fleet, [*ledger, release(7, "1")])
     assert registry.champion(fleet) == "1"
+    assert registry.aliased(fleet) == {bundle(0).sha256: "champion"}
     assert registry.floor(fleet) == 7
     registry.reconcile(fleet, ledger[:1])  # somebody deleted files: the number is not forgotten
     assert registry.floor(fleet) == 7

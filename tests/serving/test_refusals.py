@@ -212,17 +212,30 @@ def test_a_bundle_file_that_cannot_be_read_for_a_moment_is_read_again(
     assert fleet.refused == ()
 
 
-def test_a_file_system_that_stays_broken_refuses_the_release(shop: Any, resident: Make, monkeypatch: Any) -> None:
+@pytest.mark.parametrize("trouble", [OSError(28, "No space left on device"), MemoryError("no memory")])
+def test_trouble_of_the_process_itself_is_reported_and_tried_until_it_is_over(
+    shop: Any, resident: Make, monkeypatch: Any, trouble: Exception
+) -> None:
     shop.release_of()
-    fleet = resident(lease_seconds=0.01)
+    fleet = resident(poll_seconds=0.001)
 
     def broken(*_: object, **__: object) -> None:
-        raise OSError("stale handle")
+        tries.append(1)
+        raise trouble
 
-    monkeypatch.setattr("modelfleet.serving.resident.load_release", broken)
+    tries: list[int] = []
     shop.release_of(add=1)
-    shop.until(lambda: bool(fleet.refused))
-    assert fleet.refused[0].reason == "OSError: stale handle"
+    with monkeypatch.context() as patch:
+        patch.setattr("modelfleet.serving.resident.load_release", broken)
+        fleet.notice(2)
+        shop.until(lambda: len(tries) > 3)
+        shop.until(lambda: bool(shop.leases.live()[0].refused))
+        (refusal,) = shop.leases.live()[0].refused
+        assert (refusal.generation, refusal.passing) == (2, True)
+        assert str(trouble) in refusal.reason
+        assert fleet.generation == 1
+    shop.until(lambda: fleet.generation == 2)
+    shop.until(lambda: shop.leases.live()[0].refused == ())
 
 
 def test_when_the_newest_is_bad_the_newest_good_one_is_taken(shop: Any, resident: Make) -> None:

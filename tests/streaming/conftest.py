@@ -66,7 +66,7 @@ class Shop:
     def ledger(self) -> Ledger:
         return Ledger(self.folders.releases)
 
-    def bundle(self, add: float) -> Bundle:
+    def bundle(self, add: float, *, pooled: bool = False) -> Bundle:
         x = np.linspace(-5, 5, 40)
         rows = EncodedRows(np.zeros((80, 0), np.int32), np.concatenate([x, x])[:, None])
         shard = TrainingShard(("a", "b"), np.array([0, 40, 80]), rows, np.concatenate([x, x]) + add)
@@ -79,6 +79,9 @@ class Shop:
             run_id=f"run-{add}",
         )
         writer.add_shard(0, "linear", {"alpha": 1e-6}, SCHEMA, family.fit(shard).models)
+        if pooled:
+            whole = TrainingShard(("",), np.array([0, 80]), rows, np.concatenate([x, x]) + add)
+            writer.set_pooled("linear", {"alpha": 1e-6}, SCHEMA, family.fit(whole).models)
         return writer.finish(
             pa.table({"entity": ["a", "b"], "rows_train": pa.array([40, 40], pa.int64()), "loss": [0.1, 0.1]})
         )

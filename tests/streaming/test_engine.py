@@ -14,8 +14,9 @@ from modelfleet.engines import flink, job_server
 from modelfleet.engines.flink import latest_checkpoint, list_jobs
 from modelfleet.engines.job_server import JobServer, configure, find_job_server, job_server_command
 from modelfleet.engines.launch import run_job
+from modelfleet.engines.operate import drain_serving, restart_serving, stop_serving
 from modelfleet.engines.options import IN_PROCESS, command_line, job_name, pipeline_options, write_worker_script
-from modelfleet.engines.serve import serve, serving_status, start_serving, stop_serving
+from modelfleet.engines.serve import serve, serving_status, start_serving
 from modelfleet.errors import EngineUnavailableError, InputError, LedgerEmptyError, ModelfleetError, SpecError
 from modelfleet.home import Home
 
@@ -38,7 +39,7 @@ def test_an_empty_ledger_says_what_to_run(shop):
             call(shop.spec, shop.home)
 
 
-@pytest.mark.parametrize("call", [serving_status, stop_serving])
+@pytest.mark.parametrize("call", [serving_status, stop_serving, drain_serving])
 def test_without_a_job_server_it_says_what_to_start(shop, call):
     with pytest.raises(EngineUnavailableError, match="`make up` or `modelfleet serve`"):
         call(shop.spec, shop.home)
@@ -63,8 +64,9 @@ def test_a_cluster_that_does_not_answer_is_not_taken_for_one_without_jobs(monkey
 
 def test_dataflow_cannot_serve_yet(shop):
     shop.release()
-    with pytest.raises(SpecError, match="dataflow"):
-        start_serving(shop.spec.model_copy(update={"engine": "dataflow"}), shop.home)
+    for call in (start_serving, serve, serving_status, stop_serving, drain_serving, restart_serving):
+        with pytest.raises(SpecError, match="dataflow"):
+            call(shop.spec.model_copy(update={"engine": "dataflow"}), shop.home)
 
 
 def test_a_jar_that_is_not_built_is_named_with_the_command(shop, monkeypatch):

@@ -9,7 +9,8 @@ import threading
 import pytest
 
 from modelfleet.engines.flink import find_job, latest_checkpoint
-from modelfleet.engines.serve import serving_status, start_serving, stop_serving
+from modelfleet.engines.operate import stop_serving
+from modelfleet.engines.serve import serving_status, start_serving
 from modelfleet.serving.lease import LeaseFolder
 
 pytestmark = pytest.mark.flink

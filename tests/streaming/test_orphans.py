@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from modelfleet.engines import submission
+from modelfleet.engines import orphans
 from modelfleet.errors import EngineUnavailableError
 from modelfleet.serving.lease import Lease, LeaseFolder
 
@@ -25,19 +25,41 @@ def lease(pid: int, host: str) -> Lease:
 
 
 def test_an_orphan_that_goes_on_stops_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(submission, "ORPHAN_SECONDS", 0.0)
+    monkeypatch.setattr(orphans, "ORPHAN_SECONDS", 0.0)
     leases = LeaseFolder(tmp_path)
     leases.write(lease(os.getpid(), socket.gethostname()))
     with pytest.raises(EngineUnavailableError, match=f"process {os.getpid()} .* still serves 'sales' for job 'old'"):
-        submission.wait_for_orphans(leases)
+        orphans.wait_for_orphans(leases)
 
 
-def test_one_that_has_ended_or_runs_elsewhere_does_not(tmp_path: Path) -> None:
+def test_one_that_has_ended_does_not(tmp_path: Path) -> None:
     leases = LeaseFolder(tmp_path)
-    submission.wait_for_orphans(leases)
+    orphans.wait_for_orphans(leases)
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     leases.write(lease(ended.pid, socket.gethostname()))
-    submission.wait_for_orphans(leases)
-    leases.write(lease(os.getpid(), "another-host"))
-    submission.wait_for_orphans(leases)
+    orphans.wait_for_orphans(leases)
+
+
+def test_a_job_on_another_machine_stops_the_start_once_it_shows_that_it_lives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leases = LeaseFolder(tmp_path)
+    leases.write(lease(1, "elsewhere"))
+    monkeypatch.setattr(orphans.time, "sleep", lambda _: leases.write(lease(1, "elsewhere")))
+    with pytest.raises(EngineUnavailableError, match=r"p on host 'elsewhere' serves 'sales' for job 'old'.*--stop"):
+        orphans.wait_for_orphans(leases)
+
+
+def test_the_lease_of_a_machine_that_is_gone_is_waited_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    leases, waits = LeaseFolder(tmp_path), []
+    gone = lease(1, "elsewhere")
+    leases.write(gone)
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        leases.write(gone.model_copy(update={"expires_at": datetime.now(UTC)}))
+
+    monkeypatch.setattr(orphans.time, "sleep", sleep)
+    orphans.wait_for_orphans(leases)
+    assert len(waits) == 1

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from modelfleet.releases.manifest import BundleRef
+from modelfleet.releases.mode import set_mode
 from modelfleet.releases.promote import rollback
 
 pytestmark = pytest.mark.flink
@@ -38,6 +39,18 @@ def test_a_rollback_brings_the_earlier_models_back(live):
     back = rollback(shop.ledger, to=first.generation)
     shop.until(lambda: shop.ask()[0].generation == back.generation)
     assert shop.ask(x=0.0)[0].prediction == pytest.approx(first.generation, abs=1e-4)
+
+
+def test_the_kill_switch_turns_while_the_job_runs(live):
+    shop = live.shop
+    bundle = shop.bundle(7.0, pooled=True)
+    shop.release(bundle=BundleRef(uri=str(bundle.path), sha256=bundle.sha256))
+    release = set_mode(shop.ledger, pooled_only=True)
+    shop.until(lambda: shop.ask()[0].generation == release.generation)
+    assert {shop.ask(store=store)[0].served_by for store in ("a", "b", "new")} == {"pooled"}
+    back = set_mode(shop.ledger, pooled_only=False)
+    shop.until(lambda: shop.ask()[0].generation == back.generation)
+    assert shop.ask()[0].served_by == "entity"
 
 
 def test_a_release_that_cannot_be_loaded_leaves_the_last_good_one_answering(live):

@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from beam_jobs.train import main
+from beam_jobs.transforms.whole_fleet import TrainFleet
 from modelfleet.bundles.loaded import LoadedBundle
 from modelfleet.bundles.reader import Bundle
 from modelfleet.data.encode import encode_table
@@ -22,8 +23,8 @@ SIZES = {"a": 200, "bb": 150, "ccc": 90, "d": 120, "ee": 12, "../x": 80, "": 60,
 
 @pytest.fixture
 def train(in_process):
-    def do(run):
-        return main([f"--run={run.folder}", *in_process])
+    def do(run, *more):
+        return main([f"--run={run.folder}", *in_process, *more])
 
     return do
 
@@ -121,6 +122,33 @@ def test_many_workers_write_what_one_writes(make_spec, begin_run, train):
     assert len(models) == 5
     for name in models:
         assert first[name] == second[name]
+
+
+ODD_SIZES = {"alone": 1, "größe 🐞": 90_000, "": 40, "../x": 300, "δ": 120, "two": 2}
+
+
+def test_the_same_bytes_whatever_the_threads_the_workers_and_the_engine(make_spec, begin_run, train):
+    """From one thread without Beam to the graph for other engines on two workers; with an entity of 90,000 rows."""
+    two_workers = ["--direct_num_workers=2", "--direct_running_mode=multi_threading"]
+
+    def run_of(name, engine, threads):
+        spec = make_spec(engine=engine, resources={"shards": 3, "threads": threads})
+        return begin_run(spec, ODD_SIZES, run_id=name)
+
+    alone = run_of("alone", "local", 1)
+    TrainFleet(str(alone.folder), 1, 0.0).process(b"")
+    expected = {name: data for name, data in files(alone).items() if name.endswith((".arrow", "evaluation.parquet"))}
+    assert len(expected) == 5
+    for name, engine, threads, more in (
+        ("four threads", "local", 4, []),
+        ("a graph", "flink", 1, []),
+        ("a graph on two workers", "flink", 2, two_workers),
+    ):
+        run = run_of(name, engine, threads)
+        assert train(run, *more) == 0
+        found = files(run)
+        for path, data in expected.items():
+            assert found[path] == data, f"{name}: {path}"
 
 
 def test_the_same_data_again_is_unchanged(make_spec, begin_run, train, publish, evaluation):

@@ -101,7 +101,8 @@ def promote(run_folder: str, *, outlet_events: Any = None) -> None:
     result = step(run)
     if result.generation is None:
         # Success would tell everyone who listens to the release asset of a release that does not exist
-        raise AirflowSkipException(f"nothing published ({result.outcome}); what served keeps serving")
+        why = result.reason or f"nothing published ({result.outcome})"
+        raise AirflowSkipException(f"{why}; what served keeps serving")
     outlet_events[release_asset(run.spec.fleet)].extra = {
         "generation": result.generation,
         "reason": "promote",
@@ -130,6 +131,18 @@ def report(run_folder: str) -> None:
 
     for line in run_report(Run.load(run_folder)):
         logger.info("%s", line)
+
+
+@task(trigger_rule="none_failed")
+@retried_only_if_it_may_help()
+def collect(run_folder: str) -> None:
+    """Remove the bundles and run folders that the spec's retention does not keep and nothing else needs."""
+    from modelfleet.loop.collect import collect as step
+    from modelfleet.run import Run
+
+    run = Run.load(run_folder)
+    found = step(run.home, run.spec)
+    logger.info("%s removed, %s kept, %s bytes of room made", len(found.removed), len(found.kept), found.bytes)
 
 
 def run_folder_name(run_id: str) -> str:

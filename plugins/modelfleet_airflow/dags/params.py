@@ -57,14 +57,43 @@ def retrain_params(fleet: Fleet) -> dict[str, Param]:
 def rollback_params() -> dict[str, Param]:
     """Return the Params of a rollback DAG."""
     return {
+        "action": Param(
+            "roll_back",
+            type="string",
+            enum=["roll_back", "pin", "unpin", "pooled_only", "whole_fleet"],
+            title="Action",
+            description="Go back to an earlier bundle; pin the fleet (no promotion until it is unpinned) or unpin it; "
+            "let the pooled model answer for every entity, or the whole fleet again.",
+        ),
         "to": Param(
             None,
             type=["null", "integer"],
             minimum=1,
-            title="Back to generation",
-            description="The generation whose bundle shall serve again. Empty means the last different one.",
+            title="Generation",
+            description="The generation whose bundle shall serve again. Empty means the last different one; for a pin, "
+            "the one that serves now.",
         ),
         "reason": _reason(),
+    }
+
+
+def serve_params() -> dict[str, Param]:
+    """Return the Params of a serve DAG."""
+    return {
+        "action": Param(
+            "ensure",
+            type="string",
+            enum=["ensure", "restart", "drain", "stop"],
+            title="Action",
+            description="Start the job unless it runs; drain it and start one of the spec and code of now from its "
+            "state; drain and end it; or end it at once.",
+        ),
+        "discard_state": Param(
+            False,
+            type="boolean",
+            title="Discard the state",
+            description="For a restart: go on even where the state cannot go over to the new job.",
+        ),
     }
 
 

@@ -26,7 +26,7 @@ def run_report(run: Run) -> list[str]:
     register = run.read("register")
     lines.append(f"MLflow: version {register['model_version'] or 'none'}, {register['run_url']}")
     promote = run.read("promote") if run.has("promote") else {}
-    lines.append(f"release: {promote.get('generation') or 'none'}")
+    lines.append(f"release: {promote.get('generation') or promote.get('reason') or 'none'}")
     if run.has("confirm"):
         confirm = run.read("confirm")
         lines.append(f"confirm: {confirm['outcome']}; {confirm['reason']}")

@@ -3,42 +3,73 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import task
+from airflow.sdk.exceptions import AirflowSkipException
 
 from modelfleet_airflow.dags.assets import release_asset
 from modelfleet_airflow.dags.failures import retried_only_if_it_may_help
 
+if TYPE_CHECKING:
+    from modelfleet.loop.by_hand import ByHand
+    from modelfleet.releases.manifest import Release
+
 logger = logging.getLogger(__name__)
 
 
-@task
+@task.short_circuit
 @retried_only_if_it_may_help()
-def start_serving(spec_path: str) -> None:
-    """Start the streaming job unless one runs already."""
-    from modelfleet.engines.serve import start_serving as start
+def operate(spec_path: str, *, params: Any = None) -> bool:
+    """Start, restart, drain or stop the streaming job; return whether one shall answer, so that it is waited for."""
+    from modelfleet.engines import operate as job
+    from modelfleet.engines.serve import start_serving
     from modelfleet.home import Home
     from modelfleet.spec.file import load_spec
 
-    logger.info("streaming job: %s", start(load_spec(spec_path), Home.from_environment()))
+    spec, home = load_spec(spec_path), Home.from_environment()
+    match params["action"]:
+        case "ensure":
+            logger.info("streaming job: %s", start_serving(spec, home))
+        case "restart":
+            discard = params["discard_state"]
+            logger.info("streaming job: %s", job.restart_serving(spec, home, discard_state=discard))
+        case "drain":
+            logger.info("drained; the next job goes on from: %s", job.drain_serving(spec, home) or "no job was running")
+        case "stop":
+            logger.info("a job was running and is stopped: %s", job.stop_serving(spec, home))
+    return params["action"] in {"ensure", "restart"}
 
 
 @task
 @retried_only_if_it_may_help()
-def roll_back(spec_path: str, *, params: Any = None, dag_run: Any = None, outlet_events: Any = None) -> int:
-    """Publish a release that names an earlier bundle and return its generation."""
+def publish(spec_path: str, *, params: Any = None, dag_run: Any = None, outlet_events: Any = None) -> int:
+    """Publish the release that the form asks for and return its generation; skipped where it is so already."""
     from modelfleet.home import Home
-    from modelfleet.loop.rollback import roll_back as go_back
+    from modelfleet.loop.by_hand import ByHand
     from modelfleet.spec.file import load_spec
 
     fleet = load_spec(spec_path).fleet
-    actor = dag_run.triggering_user_name or "airflow"
-    release = go_back(Home.from_environment(), fleet, to=params["to"], actor=actor, note=params["reason"] or "")
-    logger.info("generation %s serves the bundle of generation %s again", release.generation, release.rolled_back_to)
+    release = _release(ByHand(Home.from_environment(), fleet, actor=dag_run.triggering_user_name or "airflow"), params)
+    if release is None:
+        raise AirflowSkipException(f"nothing published: '{params['action']}' is so already")
+    logger.info("published %s", release.model_dump_json(indent=1))
     outlet_events[release_asset(fleet)].extra = {
         "generation": release.generation,
-        "reason": "rollback",
+        "reason": release.reason,
         "rolled_back_to": release.rolled_back_to,
     }
     return release.generation
+
+
+def _release(by_hand: ByHand, params: Any) -> Release | None:
+    to, note = params["to"], params["reason"] or ""
+    match params["action"]:
+        case "roll_back":
+            return by_hand.roll_back(to=to, note=note)
+        case "pin":
+            return by_hand.pin(to=to, note=note)
+        case "unpin":
+            return by_hand.unpin(note=note)
+        case mode:
+            return by_hand.set_mode(pooled_only=mode == "pooled_only", note=note)

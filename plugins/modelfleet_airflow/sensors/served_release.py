@@ -47,6 +47,6 @@ class ServedReleaseSensor(BaseSensorOperator):
             return True
         for process in status.processes:
             for refusal in process.refused:
-                if refusal.generation == generation:
+                if refusal.generation == generation and not refusal.passing:
                     raise AirflowFailException(f"{process.process} refuses generation {generation}: {refusal.reason}")
         return all((process.serving or 0) >= generation for process in status.processes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -14,6 +14,9 @@ from modelfleet.home import Home
 from modelfleet.serving.status import fleet_history
 from modelfleet.spec.file import load_spec
 
+if TYPE_CHECKING:
+    from modelfleet.releases.manifest import Release
+
 
 def history(
     spec: Annotated[Path, typer.Argument(help="The fleet's YAML file.")],
@@ -23,7 +26,7 @@ def history(
     fleet = load_spec(spec).fleet
     releases = fleet_history(Home.from_environment(), fleet)
     if as_json:
-        print_json([release.model_dump(mode="json") for release in releases])
+        print_json([release.model_dump(mode="json") | {"bundle_there": release.bundle.there} for release in releases])
         return
     table = Table(title=f"releases of {fleet}", title_justify="left", box=SIMPLE_HEAD, padding=0)
     for column in ("generation", "reason", "bundle", "version", "by", "when", "note"):
@@ -31,11 +34,25 @@ def history(
     for release in releases:
         table.add_row(
             str(release.generation),
-            str(release.reason),
-            Path(release.bundle.uri).name,
+            described(release),
+            Path(release.bundle.uri).name + ("" if release.bundle.there else " (removed)"),
             release.model_version or "",
             release.actor,
             f"{release.created_at:%Y-%m-%d %H:%M:%S}",
             release.note,
         )
     out.print(table if releases else f"fleet '{fleet}' has no release yet")
+
+
+def described(release: Release) -> str:
+    """Return why a release was published, and what holds since: a pin, or the pooled model only."""
+    facts = [str(release.reason)]
+    if release.rolled_back_to is not None:
+        facts[0] += f" to {release.rolled_back_to}"
+    if release.pinned and release.reason != "pin":
+        facts.append("pinned")
+    if release.pooled_only:
+        facts.append("pooled only")
+    elif release.reason == "mode":
+        facts.append("whole fleet")
+    return ", ".join(facts)

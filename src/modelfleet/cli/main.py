@@ -10,9 +10,11 @@ import modelfleet
 from modelfleet.cli.bench import bench
 from modelfleet.cli.doctor import doctor
 from modelfleet.cli.export import export
+from modelfleet.cli.gc import gc
 from modelfleet.cli.history import history
 from modelfleet.cli.init import init
 from modelfleet.cli.output import reports_errors
+from modelfleet.cli.pin import pin, unpin
 from modelfleet.cli.rollback import rollback
 from modelfleet.cli.run import run
 from modelfleet.cli.score import score
@@ -27,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 
-for command in (init, run, serve, score, status, history, rollback, export, doctor, bench):
+for command in (init, run, serve, score, status, history, rollback, pin, unpin, gc, export, doctor, bench):
     app.command()(reports_errors(command))
 
 
@@ -43,7 +45,7 @@ def options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Exit codes: 0 done, 2 your input is wrong, 3 the gate let nothing through, 4 retry may help, 1 anything else."""
+    """Exit codes: 0 done, 2 your input is wrong, 3 gate or pin let nothing through, 4 retry may help, 1 all else."""
 
 
 def main() -> None:

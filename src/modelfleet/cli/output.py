@@ -14,7 +14,8 @@ from typing import Annotated, Any, NoReturn, ParamSpec, TypeVar
 import typer
 from rich.console import Console
 
-from modelfleet.errors import GateRefusedError, ModelfleetError, storage_error
+from modelfleet.compiling import NOTE
+from modelfleet.errors import GateRefusedError, ModelfleetError, PinnedError, storage_error
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for machines.")]
 
@@ -38,7 +39,7 @@ def print_json(document: Any) -> None:
 
 
 class _Warnings(logging.Handler):
-    """Shows warnings of modelfleet between the lines of progress."""
+    """Shows warnings and notes of modelfleet between the lines of progress."""
 
     def emit(self, record: logging.LogRecord) -> None:
         progress.print(f"  {record.levelname.lower()}: {record.getMessage()}", markup=False)
@@ -51,8 +52,8 @@ def show_own_warnings_only() -> None:
     """
     own = logging.getLogger("modelfleet")
     if not own.handlers:
-        own.addHandler(_Warnings(logging.WARNING))
-        own.setLevel(logging.WARNING)
+        own.addHandler(_Warnings(NOTE))
+        own.setLevel(NOTE)
         own.propagate = False
     logging.basicConfig(level=logging.ERROR, format="%(name)s: %(message)s")
     if not sys.warnoptions:
@@ -63,7 +64,7 @@ def reports_errors(command: Callable[P, R]) -> Callable[P, R]:
     """Turn an error raised on purpose into its message and its exit code; other errors keep their traceback.
 
     With ``--json`` the error stands on stdout too, as ``{"error": {"type", "message", "exit_code"}}``, unless the
-    gate refused the run: what it decided is the command's result, and printed as such.
+    gate or a pin let nothing through: what was decided is the command's result, and printed as such.
     """
 
     @functools.wraps(command)
@@ -71,7 +72,7 @@ def reports_errors(command: Callable[P, R]) -> Callable[P, R]:
         show_own_warnings_only()
         try:
             return command(*args, **kwargs)
-        except GateRefusedError as error:  # the result is out
+        except (GateRefusedError, PinnedError) as error:  # the result is out
             _end(error, as_json=False)
         except ModelfleetError as error:
             _end(error, as_json=bool(kwargs.get("as_json")))

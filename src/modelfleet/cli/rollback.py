@@ -10,7 +10,7 @@ import typer
 
 from modelfleet.cli.output import JsonFlag, out, print_json
 from modelfleet.home import Home
-from modelfleet.loop.rollback import roll_back
+from modelfleet.loop.by_hand import ByHand
 from modelfleet.spec.file import load_spec
 
 
@@ -24,11 +24,11 @@ def rollback(
 ) -> None:
     """Publish a new release that names an earlier bundle; running jobs swap to it from the next batch."""
     fleet = load_spec(spec).fleet
-    release = roll_back(Home.from_environment(), fleet, to=to, actor=getpass.getuser(), note=reason)
+    release = ByHand(Home.from_environment(), fleet, actor=getpass.getuser()).roll_back(to=to, note=reason)
     if as_json:
         print_json(release.model_dump(mode="json"))
     else:
         out.print(
             f"generation {release.generation} serves the bundle of generation {release.rolled_back_to} again"
-            f" ({Path(release.bundle.uri).name})"
+            f" ({Path(release.bundle.uri).name})" + (", and stays pinned" if release.pinned else "")
         )

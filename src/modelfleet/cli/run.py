@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from modelfleet.cli.output import JsonFlag, out, print_json, progress
-from modelfleet.errors import GateRefusedError, RetryableError, SpecError
+from modelfleet.errors import GateRefusedError, PinnedError, RetryableError, SpecError
 from modelfleet.home import Home
 from modelfleet.loop.whole import Step, StepReport, run_loop
 from modelfleet.run import Run
@@ -83,6 +83,9 @@ def run(
     if results["gate"]["refused"]:
         reason = results["gate"]["reason"]
         raise GateRefusedError(f"run {started_run.record.run_id}: {reason}; the champions keep serving")
+    if results["promote"]["outcome"] == "pinned":
+        again = f"modelfleet run {spec} --run-id {started_run.record.run_id}"
+        raise PinnedError(f"{results['promote']['reason']}, and `{again}` then promotes what this run has made")
 
 
 def read_patch(text: str) -> dict[str, Any]:

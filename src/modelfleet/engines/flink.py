@@ -63,7 +63,7 @@ def list_jobs(server: JobServer) -> list[FlinkJob]:
     """
     jobs = []
     for port in range(server.rest_ports[0], server.rest_ports[1] + 1):
-        overview = _get(server.host, port, "/jobs/overview")
+        overview = get_json(server.host, port, "/jobs/overview")
         for job in (overview or {}).get("jobs", ()):
             started = datetime.fromtimestamp(job["start-time"] / 1000, UTC)
             jobs.append(FlinkJob(job["jid"], job["name"], job["state"], started, server.host, port))
@@ -85,7 +85,7 @@ def refresh(job: FlinkJob) -> FlinkJob | None:
     Raises:
         EngineUnavailableError: The cluster does not answer.
     """
-    found = _get(job.host, job.port, f"/jobs/{job.job_id}")
+    found = get_json(job.host, job.port, f"/jobs/{job.job_id}")
     if found is None or "state" not in found:
         return None
     return FlinkJob(job.job_id, job.name, found["state"], job.started_at, job.host, job.port)
@@ -93,7 +93,7 @@ def refresh(job: FlinkJob) -> FlinkJob | None:
 
 def tasks_running(job: FlinkJob) -> bool:
     """Return whether every task of the job runs, so that it can read and write."""
-    found = _get(job.host, job.port, f"/jobs/{job.job_id}") or {}
+    found = get_json(job.host, job.port, f"/jobs/{job.job_id}") or {}
     vertices = found.get("vertices", [])
     return found.get("state") == "RUNNING" and bool(vertices) and all(v["status"] == "RUNNING" for v in vertices)
 
@@ -133,7 +133,7 @@ def latest_checkpoint(checkpoints: Path, job_id: str) -> Path | None:
     return max(whole, key=lambda folder: int(folder.name.removeprefix("chk-")), default=None)
 
 
-def _get(host: str, port: int, path: str) -> dict[str, Any] | None:
+def get_json(host: str, port: int, path: str) -> dict[str, Any] | None:
     """Return the JSON object at a path; None where nothing listens or it does not answer with one.
 
     Raises:
@@ -150,10 +150,23 @@ def _get(host: str, port: int, path: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _request(host: str, port: int, method: str, path: str) -> bytes:
+def post_json(job: FlinkJob, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Send a request about a job and return the JSON object that Flink answers with, an error's too.
+
+    Raises:
+        EngineUnavailableError: The cluster does not answer.
+    """
+    try:
+        found = json.loads(_request(job.host, job.port, "POST", f"/jobs/{job.job_id}{path}", json.dumps(body)))
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise EngineUnavailableError(f"Flink's REST API at {job.url}{path} does not answer: {error}") from error
+    return found if isinstance(found, dict) else {}
+
+
+def _request(host: str, port: int, method: str, path: str, body: str | None = None) -> bytes:
     connection = http.client.HTTPConnection(host, port, timeout=SECONDS)
     try:
-        connection.request(method, path)
+        connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
         return connection.getresponse().read()
     finally:
         connection.close()

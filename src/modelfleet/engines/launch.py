@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from typing import IO, TYPE_CHECKING
 
+from modelfleet.compiling import NOTE
 from modelfleet.engines.options import command_line
 from modelfleet.errors import EngineUnavailableError, InputError, MissingExtraError, ModelfleetError, error_named
 
@@ -26,6 +27,8 @@ LAST_LINES = 20
 
 LONGEST_MESSAGE = 500
 """Lines of the log in which the message of an error raised on purpose is looked for."""
+
+NOTE_PREFIX = f"{logging.getLevelName(NOTE)} "
 
 PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
@@ -115,4 +118,5 @@ def _pass_on(stream: IO[str], module: str, last: deque[str]) -> None:
     child = logging.getLogger(f"{__name__}.{module}")
     for line in stream:
         last.append(line.rstrip("\n"))
-        child.info("%s", line.rstrip("\n"))
+        note = line.startswith(NOTE_PREFIX)  # so begins a line of this level in a launcher's log
+        child.log(NOTE if note else logging.INFO, "%s", line.removeprefix(NOTE_PREFIX).rstrip("\n"))

@@ -1,23 +1,21 @@
-"""Starts, looks at and stops the streaming job of a fleet: exactly one per fleet and home."""
+"""Starts the streaming job of a fleet and looks at it: exactly one per fleet and home."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import signal
-import socket
 import threading
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from modelfleet.engines.flink import FlinkJob, cancel_job, find_job, refresh, tasks_running
-from modelfleet.engines.job_server import find_job_server, running_job_server
-from modelfleet.engines.options import job_name
-from modelfleet.engines.submission import alive, read_record, submit, submitting, wait_for_orphans
-from modelfleet.errors import BundleError, EngineUnavailableError, LedgerEmptyError, ReleaseError, SpecError
+from modelfleet.engines.job_record import read_record
+from modelfleet.engines.job_server import running_job_server
+from modelfleet.engines.serving_engine import serving_engine
+from modelfleet.errors import BundleError, EngineUnavailableError, LedgerEmptyError, ReleaseError
 from modelfleet.releases.ledger import Ledger
 from modelfleet.serving.lease import LeaseFolder
 
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from modelfleet.engines.job_server import JobServer
+    from modelfleet.engines.serving_engine import EngineJob, ServingEngine
     from modelfleet.home import Home
     from modelfleet.spec.fleet import FleetSpec
 
@@ -78,58 +77,26 @@ def start_serving(spec: FleetSpec, home: Home, *, wait_seconds: float = 120.0) -
         EngineUnavailableError: No job server answers, or the job does not come up.
         SpecError: The engine cannot serve.
     """
-    folders = home.fleet(spec.fleet)
-    _check_can_serve(spec, home)
-    if spec.engine == "dataflow":
-        raise SpecError("engine: 'dataflow' cannot be started from here yet; serve with engine 'local'")
-    server = find_job_server(home)
-    name = job_name(spec.fleet, "serve", home)
-    with submitting(home):
-        job = find_job(server, name)
+    check_can_serve(spec, home)
+    engine = serving_engine(spec, home)
+    with engine.alone():
+        job = engine.find()
         if job is not None:
-            return _describe(spec, home, job, already_running=True)
-        wait_for_orphans(LeaseFolder(folders.leases))
-        job = submit(spec, home, server, name)
-    return _wait_until_serving(spec, home, job, wait_seconds)
+            return describe(spec, home, engine, job, already_running=True)
+        job = engine.start()
+    return wait_until_serving(spec, home, engine, job, wait_seconds)
 
 
 def serving_status(spec: FleetSpec, home: Home) -> ServingJob | None:
     """Return the running streaming job of a fleet, or None.
 
     Raises:
-        EngineUnavailableError: No job server answers.
+        EngineUnavailableError: No engine answers.
+        SpecError: The engine cannot serve.
     """
-    job = find_job(find_job_server(home), job_name(spec.fleet, "serve", home))
-    return None if job is None else _describe(spec, home, job)
-
-
-def stop_serving(spec: FleetSpec, home: Home, *, seconds: float = 30.0) -> bool:
-    """Stop the streaming job of a fleet; it can be started again from its last checkpoint.
-
-    Args:
-        spec: The fleet's spec.
-        home: The root folder.
-        seconds: How long to wait for it to end.
-
-    Returns:
-        Whether one was running.
-
-    Raises:
-        EngineUnavailableError: No job server answers, or the job does not end.
-    """
-    job = find_job(find_job_server(home), job_name(spec.fleet, "serve", home))
-    if job is None:
-        return False
-    cancel_job(job, seconds=seconds)
-    leases = LeaseFolder(home.fleet(spec.fleet).leases)
-    deadline = time.monotonic() + seconds
-    ours = [lease for lease in leases.all() if lease.job == job.name and lease.host == socket.gethostname()]
-    while any(alive(lease) for lease in ours) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    for lease in ours:
-        if not alive(lease):
-            leases.remove(lease.process)
-    return True
+    engine = serving_engine(spec, home)
+    job = engine.find()
+    return None if job is None else describe(spec, home, engine, job)
 
 
 def serve(spec: FleetSpec, home: Home, *, started: Callable[[ServingJob], None] = lambda job: None) -> ServingJob:
@@ -148,9 +115,9 @@ def serve(spec: FleetSpec, home: Home, *, started: Callable[[ServingJob], None] 
         ReleaseError: It has, and none of them can be loaded.
         EngineUnavailableError: The job server or the job does not come up, or the job ends by itself.
     """
-    _check_can_serve(spec, home)
+    check_can_serve(spec, home)
     try:
-        find_job_server(home)
+        serving_engine(spec, home)
     except EngineUnavailableError as error:
         logger.info("%s; starting one for as long as this runs", error)
     else:
@@ -160,16 +127,19 @@ def serve(spec: FleetSpec, home: Home, *, started: Callable[[ServingJob], None] 
     with _interrupted_by_terminate(), running_job_server(home) as server:
         job = start_serving(spec, home)
         started(job)
+        engine = serving_engine(spec, home)
         try:
-            while _runs(server, job.name):
+            while _runs(engine, server):
                 time.sleep(1.0)
         except KeyboardInterrupt:
-            stop_serving(spec, home)
+            _cancel(engine)
             return job
+    if read_record(home, spec.fleet).ended is not None:
+        return job
     raise EngineUnavailableError(f"job '{job.name}' has ended by itself; the log is {home.logs / 'job-server.log'}")
 
 
-def _check_can_serve(spec: FleetSpec, home: Home) -> None:
+def check_can_serve(spec: FleetSpec, home: Home) -> None:
     """Refuse now what every process of the job would refuse again and again: a fleet of which no release is whole."""
     ledger = Ledger(home.fleet(spec.fleet).releases)
     damaged = ledger.problems()
@@ -188,23 +158,23 @@ def _check_can_serve(spec: FleetSpec, home: Home) -> None:
     )
 
 
-def _runs(server: JobServer, name: str) -> bool:
-    try:
-        return find_job(server, name) is not None
-    except EngineUnavailableError:  # slow is not gone
-        return server.answers()
+def wait_until_serving(
+    spec: FleetSpec, home: Home, engine: ServingEngine[Any], job: EngineJob, seconds: float
+) -> ServingJob:
+    """Wait until a process of a job that was just started serves, and return the job.
 
-
-def _wait_until_serving(spec: FleetSpec, home: Home, job: FlinkJob, seconds: float) -> ServingJob:
+    Raises:
+        EngineUnavailableError: None does in time, or the job has ended.
+    """
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         with contextlib.suppress(EngineUnavailableError):  # busy starting
-            now = refresh(job)
-            if now is None:
+            runs = engine.runs(job)
+            if runs is None:
                 break
-            described = _describe(spec, home, now)
-            if described.generation is not None and tasks_running(now):
-                return described
+            described = describe(spec, home, engine, job)
+            if runs and described.generation is not None:
+                return described.model_copy(update={"state": "RUNNING"})
         time.sleep(0.2)
     raise EngineUnavailableError(
         f"job '{job.name}' was started but no process of it serves after {seconds:.0f} s; "
@@ -212,7 +182,10 @@ def _wait_until_serving(spec: FleetSpec, home: Home, job: FlinkJob, seconds: flo
     )
 
 
-def _describe(spec: FleetSpec, home: Home, job: FlinkJob, *, already_running: bool = False) -> ServingJob:
+def describe(
+    spec: FleetSpec, home: Home, engine: ServingEngine[Any], job: EngineJob, *, already_running: bool = False
+) -> ServingJob:
+    """Return a job with the processes that hold a lease for it."""
     live = LeaseFolder(home.fleet(spec.fleet).leases).live(datetime.now(UTC))
     ours = [lease for lease in live if lease.job == job.name and lease.renewed_at >= job.started_at]
     return ServingJob(
@@ -224,9 +197,25 @@ def _describe(spec: FleetSpec, home: Home, job: FlinkJob, *, already_running: bo
         started_at=job.started_at,
         generation=min((lease.serving for lease in ours if lease.serving is not None), default=None),
         processes=tuple(lease.process for lease in ours),
-        restored_from=read_record(home, spec.fleet).restored_from,
+        restored_from=engine.restored_from,
         already_running=already_running,
     )
+
+
+def _runs(engine: ServingEngine[Any], server: JobServer) -> bool:
+    try:
+        if engine.find() is not None:
+            return True
+        with engine.alone():  # a restart ends one job and starts another
+            return engine.find() is not None
+    except EngineUnavailableError:  # slow is not gone
+        return server.answers()
+
+
+def _cancel(engine: ServingEngine[Any]) -> None:
+    job = engine.find()
+    if job is not None:
+        engine.cancel(job, seconds=30.0)
 
 
 @contextlib.contextmanager

@@ -1,26 +1,23 @@
-"""Submits the streaming job of a fleet, from where the fleet's previous job was."""
+"""Submits the streaming job of a fleet to Flink, from where the fleet's previous job was."""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import json
 import logging
-import os
 import shutil
-import socket
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ValidationError
-
-from modelfleet.engines.flink import FlinkJob, find_job, latest_checkpoint
-from modelfleet.engines.java_process import configure, write_whole
+from modelfleet.engines.flink import FlinkJob, find_job
+from modelfleet.engines.java_process import configure
+from modelfleet.engines.job_record import read_record, write_record
 from modelfleet.engines.launch import run_job
 from modelfleet.engines.options import pipeline_options
 from modelfleet.errors import EngineUnavailableError
-from modelfleet.serving.lease import Lease, LeaseFolder
+from modelfleet.whole_file import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,23 +29,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-KEPT_JOBS = 3
-"""Checkpoints of so many jobs of a fleet are kept, the newest ones."""
+STARTING_POINTS = 2
+"""So many of them are tried before the job starts with nothing."""
 
 APPEAR_SECONDS = 60.0
-ORPHAN_SECONDS = 15.0
-
-
-class JobRecord(BaseModel):
-    """What is remembered of a fleet's jobs, so that the next one can go on where the last one was.
-
-    Attributes:
-        jobs: Flink's ids of the last few, newest first.
-        restored_from: The checkpoint the newest was started from; None if it started with nothing.
-    """
-
-    jobs: tuple[str, ...] = ()
-    restored_from: str | None = None
 
 
 @contextlib.contextmanager
@@ -61,50 +45,70 @@ def submitting(home: Home) -> Iterator[None]:
         yield
 
 
-def submit(spec: FleetSpec, home: Home, server: JobServer, name: str) -> FlinkJob:
-    """Submit the job, from the newest checkpoint of the fleet's earlier jobs if one can be used.
+def submit(spec: FleetSpec, home: Home, server: JobServer, name: str, *, discard_state: bool = False) -> FlinkJob:
+    """Submit the job, from where the fleet's earlier jobs were if that can be used.
+
+    Args:
+        spec: The fleet's spec, with absolute paths.
+        home: The root folder.
+        server: The job server.
+        name: The job's name.
+        discard_state: Start with nothing, whatever is there to start from.
 
     Raises:
         EngineUnavailableError: Flink does not start it.
     """
     record = read_record(home, spec.fleet)
     checkpoints = home.flink / "checkpoints"
-    found = (latest_checkpoint(checkpoints, job_id) for job_id in record.jobs)
-    checkpoint = next((path for path in found if path is not None), None)
-    try:
-        job = _submit_from(spec, home, server, name, checkpoint)
-    except EngineUnavailableError as error:
-        if checkpoint is None or not server.answers():
-            raise
-        logger.warning("the job does not start from %s (%s); starting it with nothing", checkpoint, error)
-        checkpoint = None
-        job = _submit_from(spec, home, server, name, None)
-    jobs = (job.job_id, *record.jobs)
-    for old in jobs[KEPT_JOBS:]:
+    known = [] if discard_state else list(itertools.islice(record.starting_points(checkpoints), STARTING_POINTS))
+    for point in (*known, None):
+        try:
+            job, graph = _submit_from(spec, home, server, name, point)
+        except EngineUnavailableError as error:
+            if point is None or not server.answers():
+                raise
+            logger.warning("the job does not start from %s (%s); trying what is older", point, error)
+        else:
+            break
+    followed = record.followed_by(job.job_id, restored_from=point, graph=graph)
+    for old in set(record.jobs) - set(followed.jobs):
         shutil.rmtree(checkpoints / old, ignore_errors=True)
-    restored = None if checkpoint is None else str(checkpoint)
-    _write_record(home, spec.fleet, JobRecord(jobs=jobs[:KEPT_JOBS], restored_from=restored))
+    write_record(home, spec.fleet, followed)
     return job
 
 
-def _submit_from(spec: FleetSpec, home: Home, server: JobServer, name: str, checkpoint: Path | None) -> FlinkJob:
-    """Submit, and return the job once Flink has taken up the checkpoint, or has begun with nothing."""
+def graph_of(spec: FleetSpec, home: Home) -> tuple[str, ...]:
+    """Return the transforms that the job of a spec has, one line each, without submitting it.
+
+    Raises:
+        ModelfleetError: It cannot be built.
+    """
+    output = run_job("beam_jobs.serve", [*_arguments(spec, home), "--graph-only"])
+    return tuple(json.loads(output.strip().splitlines()[-1])["graph"])
+
+
+def _arguments(spec: FleetSpec, home: Home) -> list[str]:
     document = home.flink / "serving" / f"{spec.fleet}.spec.json"
-    document.parent.mkdir(parents=True, exist_ok=True)
-    document.write_text(spec.model_dump_json(), encoding="utf-8")
-    configure(home, server, savepoint=checkpoint)
+    write_whole(document, spec.model_dump_json())
+    return [f"--fleet={spec.fleet}", f"--spec={document}", f"--home={home.root}"]
+
+
+def _submit_from(
+    spec: FleetSpec, home: Home, server: JobServer, name: str, point: Path | None
+) -> tuple[FlinkJob, tuple[str, ...]]:
+    """Submit, and return job and graph once Flink has taken up the checkpoint, or has begun with nothing."""
+    configure(home, server, savepoint=point)
     try:
-        arguments = [f"--fleet={spec.fleet}", f"--spec={document}", f"--home={home.root}"]
-        output = run_job("beam_jobs.serve", arguments, pipeline_options(spec, "serve", home))
-        submitted = json.loads(output.strip().splitlines()[-1])["job_id"]
-        logger.info("submitted %s", submitted)
+        output = run_job("beam_jobs.serve", _arguments(spec, home), pipeline_options(spec, "serve", home))
+        submitted = json.loads(output.strip().splitlines()[-1])
+        logger.info("submitted %s", submitted["job_id"])
         seen = False
         deadline = time.monotonic() + APPEAR_SECONDS
         while time.monotonic() < deadline:
             with contextlib.suppress(EngineUnavailableError):  # busy starting
                 job = find_job(server, name)
                 if job is not None and job.state != "INITIALIZING":
-                    return job
+                    return job, tuple(submitted["graph"])
                 if job is None and seen:  # such as a checkpoint that cannot be read
                     break
                 seen = job is not None
@@ -113,51 +117,3 @@ def _submit_from(spec: FleetSpec, home: Home, server: JobServer, name: str, chec
         configure(home, server)
     log = home.logs / "job-server.log"
     raise EngineUnavailableError(f"job '{name}' was submitted but Flink did not start it; the log is {log}")
-
-
-def wait_for_orphans(leases: LeaseFolder) -> None:
-    """Wait for the workers of a job whose engine was killed: they end as soon as they notice.
-
-    Raises:
-        EngineUnavailableError: One goes on; two jobs of a fleet would answer every request twice.
-    """
-    deadline = time.monotonic() + ORPHAN_SECONDS
-    host = socket.gethostname()
-    while True:
-        orphans = [lease for lease in leases.live(datetime.now(UTC)) if lease.host == host and alive(lease)]
-        if not orphans:
-            return
-        if time.monotonic() > deadline:
-            orphan = orphans[0]
-            raise EngineUnavailableError(
-                f"process {orphan.pid} ({orphan.process}) still serves '{orphan.fleet}' for job '{orphan.job}', "
-                "which this job server does not run: stop that process, then start again"
-            )
-        time.sleep(0.2)
-
-
-def alive(lease: Lease) -> bool:
-    """Return whether a process of this id runs on this host."""
-    try:
-        os.kill(lease.pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _record_path(home: Home, fleet: str) -> Path:
-    return home.flink / "serving" / f"{fleet}.json"
-
-
-def read_record(home: Home, fleet: str) -> JobRecord:
-    """Return what is remembered of a fleet's jobs; an empty record where there is none."""
-    try:
-        return JobRecord.model_validate_json(_record_path(home, fleet).read_bytes())
-    except (FileNotFoundError, ValidationError):
-        return JobRecord()
-
-
-def _write_record(home: Home, fleet: str, record: JobRecord) -> None:
-    write_whole(_record_path(home, fleet), record.model_dump_json(indent=1))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modelfleet.compiling import compiling
 from modelfleet.evaluation.ratio import ratio
 
 if TYPE_CHECKING:
@@ -116,7 +117,8 @@ def _compiled() -> Callable[..., None] | None:
     try:
         kernel: Callable[..., None] = njit(cache=True, nogil=True)(_rank_sums_loop)
         # for the one set of types in use, so that threads never wait for each other's compilation
-        kernel(np.array([0, 2], dtype=np.int64), np.zeros(2), np.zeros(2, dtype=bool), np.zeros(1))
+        with compiling("the ranking kernel"):
+            kernel(np.array([0, 2], dtype=np.int64), np.zeros(2), np.zeros(2, dtype=bool), np.zeros(1))
     except Exception as error:  # numba raises its own types, and a read-only cache folder raises RuntimeError
         logger.warning("numba is installed but cannot compile the ranking kernel, numpy ranks instead: %s", error)
         return None

@@ -126,26 +126,21 @@ class _Gate:
     def _row(
         self, row: Evaluated, comparison: Comparison, reason: str | None, new_pooled: bool, has_pooled: bool
     ) -> EntityDecision:
-        base = _numbers(row, comparison)
         stays = _stays(row, has_pooled)
         if reason is not None:
-            base = replace(base, p_value=None, q_value=None)
-            return replace(base, outcome=_fallback(row), sentence=f"{row.name}: {reason}: {stays}")
+            untested = replace(comparison, p=None, q=None)
+            return _decision(row, untested, _fallback(row), f"{row.name}: {reason}: {stays}")
         if row.unchanged:
-            return replace(
-                base,
-                outcome=Outcome.KEEP if row.has_champion else Outcome.POOLED,
-                unchanged=True,
-                sentence=f"{row.name}: the candidate equals the champion: kept",
-            )
+            outcome = Outcome.KEEP if row.has_champion else Outcome.POOLED
+            sentence = f"{row.name}: the candidate equals the champion: kept"
+            return _decision(row, comparison, outcome, sentence, unchanged=True)
         proof, outcome, decisive = self._compare(row, comparison, new_pooled)
         if outcome is Outcome.PROMOTE:
-            return replace(base, outcome=outcome, sentence=f"{row.name}: {proof}: promoted")
+            return _decision(row, comparison, outcome, f"{row.name}: {proof}: promoted")
         if self.force:
             sentence = f"{row.name}: {proof}: promoted by force"
-            return replace(base, outcome=Outcome.PROMOTE, forced=True, sentence=sentence)
-        shown = _numbers(row, decisive)
-        return replace(shown, outcome=outcome, sentence=f"{row.name}: {proof}: {stays}")
+            return _decision(row, comparison, Outcome.PROMOTE, sentence, forced=True)
+        return _decision(row, decisive, outcome, f"{row.name}: {proof}: {stays}")
 
     def _compare(self, row: Evaluated, comparison: Comparison, new_pooled: bool) -> tuple[str, Outcome, Comparison]:
         """Return the numbers in words, the outcome without force, and the comparison that decided it."""
@@ -219,14 +214,22 @@ def _unserved(entity: str, has_champion: bool, has_pooled: bool, reason: str) ->
     return EntityDecision(entity, "entity", Outcome.POOLED, f"{reason}: {fate}")
 
 
-def _numbers(row: Evaluated, comparison: Comparison) -> EntityDecision:
-    """Return the decision's numbers; its outcome and sentence are filled in by the rule that applies."""
+def _decision(
+    row: Evaluated,
+    comparison: Comparison,
+    outcome: Outcome,
+    sentence: str,
+    *,
+    forced: bool = False,
+    unchanged: bool = False,
+) -> EntityDecision:
+    """Return a decision with the numbers of the comparison that made it."""
     found = comparison.difference
     return EntityDecision(
         entity=row.entity,
         kind="pooled" if row.kind == "pooled" else "entity",
-        outcome=Outcome.KEEP,
-        sentence="",
+        outcome=outcome,
+        sentence=sentence,
         reference=comparison.reference if found.n > 0 else None,
         candidate_loss=_known(row.candidate_loss),
         reference_loss=_known(found.loss),
@@ -235,6 +238,8 @@ def _numbers(row: Evaluated, comparison: Comparison) -> EntityDecision:
         p_value=comparison.p,
         q_value=comparison.q if row.kind == "entity" else None,
         rows_independent=row.rows_independent,
+        forced=forced,
+        unchanged=unchanged,
         has_champion=row.has_champion,
     )
 

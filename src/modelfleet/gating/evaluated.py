@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
 
 from modelfleet.errors import SpecError, StepError, nearest
 from modelfleet.evaluation.table import REFERENCES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-    import pyarrow as pa
 
 _PLAIN: Final = (
     "entity", "kind", "rows_train", "rows_holdout", "rows_independent", "has_candidate", "has_champion", "failure",
@@ -89,7 +88,10 @@ def read_evaluation(table: pa.Table, metrics: Iterable[str]) -> list[Evaluated]:
     missing = sorted(set(wanted) - set(table.column_names))
     if missing:
         raise StepError(f"the evaluation table lacks {', '.join(missing)}: run the training step again")
-    rows = [_read(row, metrics) for row in table.select(wanted).to_pylist()]
+    # by column: a dictionary per row takes longer than deciding it
+    columns = {name: _values(table[name]) for name in wanted}
+    differences = {reference: _differences(columns, reference) for reference in REFERENCES}
+    rows = [_read(columns, differences, i, metrics) for i in range(table.num_rows)]
     names = [(row.kind, row.entity) for row in rows]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
@@ -97,23 +99,24 @@ def read_evaluation(table: pa.Table, metrics: Iterable[str]) -> list[Evaluated]:
     return rows
 
 
-def _read(row: dict[str, Any], metrics: Iterable[str]) -> Evaluated:
+def _read(
+    columns: Mapping[str, list[Any]], differences: Mapping[str, list[Difference]], i: int, metrics: Iterable[str]
+) -> Evaluated:
     return Evaluated(
-        **{name: row[name] for name in _PLAIN if name not in ("candidate_loss", "reference_note")},
-        candidate_loss=_number(row["candidate_loss"]),
-        reference_note=row["reference_note"] or "",
-        differences={
-            reference: Difference(
-                loss=_number(row[f"{reference}_loss"]),
-                mean=_number(row[f"diff_{reference}_mean"]),
-                error=_number(row[f"diff_{reference}_se"]),
-                n=row[f"diff_{reference}_n"] or 0,
-            )
-            for reference in REFERENCES
-        },
-        metrics={name: _number(row[f"candidate_{name}"]) for name in metrics},
+        **{name: columns[name][i] for name in _PLAIN if name != "reference_note"},
+        reference_note=columns["reference_note"][i] or "",
+        differences={reference: each[i] for reference, each in differences.items()},
+        metrics={name: columns[f"candidate_{name}"][i] for name in metrics},
     )
 
 
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
+def _differences(columns: Mapping[str, list[Any]], reference: str) -> list[Difference]:
+    parts = [columns[f"diff_{reference}_{part}"] for part in ("mean", "se", "n")]
+    every = zip(columns[f"{reference}_loss"], *parts, strict=True)
+    return [Difference(loss, mean, error, n or 0) for loss, mean, error, n in every]
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    """Return a column's values; in one of floats, NaN where it has nulls."""
+    values: list[Any] = column.to_numpy().tolist() if pa.types.is_floating(column.type) else column.to_pylist()
+    return values

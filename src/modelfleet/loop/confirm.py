@@ -6,13 +6,15 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from modelfleet.errors import ModelfleetError, ReleaseConflictError, ReleaseError
 from modelfleet.loop.aliases import reconcile
+from modelfleet.loop.lease_watch import LeaseWatch
 from modelfleet.loop.register import default_registry
 from modelfleet.releases.ledger import Ledger
+from modelfleet.releases.manifest import STEADY
 from modelfleet.releases.promote import rollback
 from modelfleet.serving.lease import LeaseFolder
 
@@ -23,9 +25,6 @@ if TYPE_CHECKING:
     from modelfleet.serving.lease import Lease
 
 logger = logging.getLogger(__name__)
-
-LONGEST_PAUSE = 0.5
-"""Seconds between two looks at the leases, at most."""
 
 CONFIRM = "confirm"
 
@@ -59,17 +58,20 @@ def confirm(
     registry: Registry | None = None,
     *,
     clock: Callable[[], datetime] = _now,
+    monotonic: Callable[[], float] = time.monotonic,
     wait: Callable[[float], None] = time.sleep,
 ) -> Confirmed:
     """Wait until every live process serves the run's generation or a newer one, and one lease period has passed.
 
     A process that refuses it, or still serves an older one when the time is up, makes the previous bundle serve
-    again as a new generation, if this one is still the newest. With no live process nothing is changed.
+    again as a new generation, if this one's is still the newest. With no live process nothing is changed; nor does a
+    process do harm that was stopped, that has yet to load anything, or that has trouble of its own for a while.
 
     Args:
         run: A promoted run.
         registry: Told of a rollback; None means MLflow, as the environment says.
         clock: Returns the time, with a time zone.
+        monotonic: Returns seconds that never jump.
         wait: Waits for some seconds.
 
     Raises:
@@ -79,67 +81,29 @@ def confirm(
     promoted = run.read("promote")
     generation = promoted["generation"]
     if generation is None:
-        return _done(run, Confirmed("nothing_to_confirm", None, (), f"nothing was published: {promoted['outcome']}"))
+        why = promoted.get("reason") or f"nothing was published: {promoted['outcome']}"
+        return _done(run, Confirmed("nothing_to_confirm", None, (), why))
     if run.has(CONFIRM) and (before := run.read(CONFIRM))["outcome"] == "rolled_back":
         raise ModelfleetError(before["reason"])  # a retried task must not look like a success
     ledger = Ledger(run.fleet_home.releases, run.fleet_home.leases)
     release = ledger.get(generation)
-    if (back := _own_rollback(ledger, generation)) is not None:  # by a try that died before it could say so
+    if (back := _own_rollback(ledger, release)) is not None:  # by a try that died before it could say so
         _end_rolled_back(run, ledger, release, back, registry, back.note, ())
-    watch = _Watch(run, release, clock)
+    serving = run.spec.serving
+    watch = LeaseWatch(
+        LeaseFolder(run.fleet_home.leases),
+        release,
+        lease_seconds=serving.lease_seconds,
+        timeout_seconds=serving.confirm_timeout_seconds,
+        clock=clock,
+        monotonic=monotonic,
+    )
     while (verdict := watch.look()) is None:
         wait(watch.pause)
-    if isinstance(verdict, Confirmed):
-        return _done(run, verdict)
-    reason, leases = verdict
-    _roll_back(run, ledger, release, registry, reason, leases)
-
-
-class _Watch:
-    """Looks at the leases, again and again, until they say how a promotion ended."""
-
-    def __init__(self, run: Run, release: Release, clock: Callable[[], datetime]) -> None:
-        serving = run.spec.serving
-        self.release = release
-        self.pause = min(LONGEST_PAUSE, serving.lease_seconds / 4)
-        self._leases = LeaseFolder(run.fleet_home.leases)
-        self._clock = clock
-        self._settled = release.created_at + timedelta(seconds=serving.lease_seconds)
-        self._timeout = serving.confirm_timeout_seconds
-        self._deadline = max(clock(), release.created_at) + timedelta(seconds=self._timeout)
-        self._seen_any = False
-
-    def look(self) -> Confirmed | tuple[str, list[Lease]] | None:
-        """Return how it ended, or why to go back and the leases that say so; None means wait."""
-        now = self._clock()
-        live = self._leases.live(now)
-        self._seen_any = self._seen_any or bool(live)
-        number = self.release.generation
-        behind = [lease for lease in live if lease.serving is None or lease.serving < number]
-        for lease in behind:
-            why = next((refusal.reason for refusal in lease.refused if refusal.generation == number), None)
-            if why is not None:
-                return f"process {lease.process} refuses generation {number}: {why}", live
-        if live and not behind and now >= self._settled:
-            who = "1 live process serves" if len(live) == 1 else f"{len(live)} live processes serve"
-            sentence = f"{who} generation {number} or newer"
-            return self._end("confirmed", live, sentence)
-        if not self._seen_any:
-            return self._end("unconfirmed", live, f"generation {number} is published, but no process serves this fleet")
-        if now < self._deadline:
-            return None
-        late = [lease for lease in behind if lease.serving is not None]
-        if late:
-            return (
-                f"process {late[0].process} still serves generation {late[0].serving}, not {number}, "
-                f"{self._timeout:g} s after it was published",
-                live,
-            )
-        sentence = f"generation {number} is published, but every process has gone or has yet to load its first one"
-        return self._end("unconfirmed", live, sentence)
-
-    def _end(self, outcome: Literal["confirmed", "unconfirmed"], live: Sequence[Lease], reason: str) -> Confirmed:
-        return Confirmed(outcome, self.release.generation, _processes(live, self.release.generation), reason)
+    if verdict.outcome == "refused":
+        _roll_back(run, ledger, release, registry, verdict.reason, verdict.leases)
+    processes = _processes(verdict.leases, generation)
+    return _done(run, Confirmed(verdict.outcome, generation, processes, verdict.reason))
 
 
 def _roll_back(
@@ -150,7 +114,8 @@ def _roll_back(
             f"{reason}. It is the first generation, so there is none to go back to; run the loop again"
         )
     try:
-        back = rollback(ledger, to=release.previous, actor=CONFIRM, note=reason, after=release.generation)
+        newest = _with_this_bundle(ledger, release)[-1]
+        back = rollback(ledger, to=release.previous, actor=CONFIRM, note=reason, after=newest)
     except ReleaseConflictError:
         raise ModelfleetError(
             f"{reason}. A newer generation was published in the meantime, so nothing was rolled back: "
@@ -161,9 +126,20 @@ def _roll_back(
     _end_rolled_back(run, ledger, release, back, registry, reason, leases)
 
 
-def _own_rollback(ledger: Ledger, generation: int) -> Release | None:
-    found = (release for release in ledger.all() if release.previous == generation)
-    return next((release for release in found if (release.reason, release.actor) == ("rollback", CONFIRM)), None)
+def _with_this_bundle(ledger: Ledger, release: Release) -> list[int]:
+    """Return the release's generation, and those of the pins and switches that followed it and left its bundle."""
+    chain = [release.generation]
+    for later in ledger.all():
+        follows = later.previous == chain[-1] and later.reason in STEADY
+        if follows and later.bundle.sha256 == release.bundle.sha256:
+            chain.append(later.generation)
+    return chain
+
+
+def _own_rollback(ledger: Ledger, release: Release) -> Release | None:
+    chain = _with_this_bundle(ledger, release)
+    found = (later for later in ledger.all() if later.previous in chain)
+    return next((later for later in found if (later.reason, later.actor) == ("rollback", CONFIRM)), None)
 
 
 def _end_rolled_back(

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
-from modelfleet.errors import ReleaseConflictError
+from modelfleet.errors import PinnedError, ReleaseConflictError
 from modelfleet.loop.aliases import reconcile
 from modelfleet.loop.register import default_registry
 from modelfleet.releases.ledger import Ledger
 from modelfleet.releases.manifest import BundleRef
+from modelfleet.releases.pin import check_not_pinned
 from modelfleet.releases.promote import promote as publish
 
 if TYPE_CHECKING:
@@ -24,11 +25,14 @@ class Promoted:
 
     Attributes:
         generation: The release that names it; None where nothing was published.
-        outcome: ``promoted``; ``no_change`` where it serves already; ``refused`` where the gate refused the run.
+        outcome: ``promoted``; ``no_change`` where it serves already; ``refused`` where the gate refused the run;
+            ``pinned`` where the fleet is pinned.
+        reason: Who pinned it, since when and why; empty for every other outcome.
     """
 
     generation: int | None
-    outcome: Literal["promoted", "no_change", "refused"]
+    outcome: Literal["promoted", "no_change", "refused", "pinned"]
+    reason: str = ""
 
 
 def promote(run: Run, registry: Registry | None = None) -> Promoted:
@@ -36,7 +40,8 @@ def promote(run: Run, registry: Registry | None = None) -> Promoted:
 
     The bundle and the version are there already, so a crash leaves the old release or the new one, and calling it
     again finishes the work: a run is published once, even if it was rolled back since. A registry that fails after
-    the release is written does not undo it; the next run reconciles the aliases.
+    the release is written does not undo it; the next run reconciles the aliases. A fleet that is pinned is a result,
+    not a failure; called again once it is unpinned, this promotes.
 
     Args:
         run: A registered run.
@@ -56,18 +61,22 @@ def promote(run: Run, registry: Registry | None = None) -> Promoted:
     release = _published(ledger, run.record.run_id)
     if release is None:
         newest = ledger.newest()  # before the base is checked: what is published in between is then a conflict
-        _check_base(ledger, run)
-        release = publish(
-            ledger,
-            BundleRef(uri=registered["bundle"], sha256=registered["bundle_sha256"]),
-            fleet=run.spec.fleet,
-            model_version=registered["model_version"],
-            actor=run.record.actor,
-            note=run.record.reason,
-            run_id=run.record.run_id,
-            floor=registry.floor(run.spec.fleet),
-            after=newest,
-        )
+        try:
+            check_not_pinned(ledger)
+            _check_base(ledger, run)
+            release = publish(
+                ledger,
+                BundleRef(uri=registered["bundle"], sha256=registered["bundle_sha256"]),
+                fleet=run.spec.fleet,
+                model_version=registered["model_version"],
+                actor=run.record.actor,
+                note=run.record.reason,
+                run_id=run.record.run_id,
+                floor=registry.floor(run.spec.fleet),
+                after=newest,
+            )
+        except PinnedError as error:
+            return _done(run, Promoted(None, "pinned", str(error)))
     reconcile(run.spec.fleet, ledger, registry)
     if release is None:
         return _done(run, Promoted(None, "no_change"))

@@ -10,6 +10,7 @@ from modelfleet.bundles.reader import Bundle
 from modelfleet.loop.aliases import reconcile
 from modelfleet.loop.gate import read_decisions
 from modelfleet.loop.run_report import run_report
+from modelfleet.releases.guard import bundles_in_place
 from modelfleet.releases.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -54,6 +55,11 @@ def register(run: Run, registry: Registry | None = None) -> Registered:
         BundleError: The candidate or the champion is damaged, or nothing at all would serve.
         RegistryUnavailableError: The registry does not answer.
     """
+    with bundles_in_place(run.fleet_home.root):  # until the run says that it needs the merged one
+        return _register(run, registry)
+
+
+def _register(run: Run, registry: Registry | None) -> Registered:
     decisions = read_decisions(run)
     bundle = None if decisions.refused else merged_bundle(run, decisions)
     registry = registry or default_registry(run)

@@ -115,6 +115,10 @@ class Registry(Protocol):
         """Return the version with the alias ``champion``; None where there is none."""
         ...
 
+    def aliased(self, fleet: str) -> dict[str, str]:
+        """Return the hashes of the bundles whose versions have an alias, with the alias: people's own ones too."""
+        ...
+
     def floor(self, fleet: str) -> int:
         """Return the highest generation the registry was ever told; 0 where it was told none."""
         ...

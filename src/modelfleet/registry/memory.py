@@ -52,6 +52,11 @@ class MemoryRegistry:
         """See ``Registry``."""
         return self.aliases.get(fleet)
 
+    def aliased(self, fleet: str) -> dict[str, str]:
+        """See ``Registry``."""
+        version = self.champion(fleet)
+        return {} if version is None else {self.versions[fleet][int(version) - 1]: "champion"}
+
     def floor(self, fleet: str) -> int:
         """See ``Registry``."""
         return self.floors.get(fleet, 0)

@@ -106,6 +106,17 @@ class MlflowRegistry:
             alias = models[0].aliases.get(CHAMPION) if models else None
             return None if alias is None else str(alias)
 
+    def aliased(self, fleet: str) -> dict[str, str]:
+        """See ``Registry``."""
+        with mlflow_session(self._uri) as client:
+            models = client.search_registered_models(f"name='{fleet}'")
+            found = {}
+            for alias, version in (models[0].aliases if models else {}).items():
+                sha256 = client.get_model_version(fleet, str(version)).tags.get(SHA256)
+                if sha256 is not None:
+                    found[sha256] = alias
+            return found
+
     def floor(self, fleet: str) -> int:
         """See ``Registry``."""
         with mlflow_session(self._uri) as client:

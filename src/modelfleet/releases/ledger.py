@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import uuid
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 
 from modelfleet.errors import ReleaseConflictError, ReleaseError
 from modelfleet.releases.floor import leased_floor
+from modelfleet.releases.guard import bundles_in_place
 from modelfleet.releases.manifest import FORMAT, BundleRef, Reason, Release
 
 logger = logging.getLogger(__name__)
@@ -43,6 +45,10 @@ class Ledger:
     def fleet(self) -> str:
         """Name of the fleet, by the folder the ledger lies in."""
         return self.folder.absolute().parent.name
+
+    def bundles_in_place(self) -> AbstractContextManager[None]:
+        """Hold off whoever removes bundles of this fleet, from the look at one until a release names it."""
+        return bundles_in_place(self.folder.absolute().parent)
 
     def path(self, generation: int) -> Path:
         """Return where the release of this number lies, or would lie."""
@@ -106,6 +112,8 @@ class Ledger:
         note: str = "",
         run_id: str | None = None,
         rolled_back_to: int | None = None,
+        pinned: bool | None = None,
+        pooled_only: bool | None = None,
         floor: int = 0,
         after: int | None = None,
     ) -> Release:
@@ -122,6 +130,8 @@ class Ledger:
             note: Free text.
             run_id: The run it comes from.
             rolled_back_to: For a rollback, the generation whose bundle serves again.
+            pinned: Whether promotions are refused from now on; None means as before.
+            pooled_only: Whether the pooled model answers for every entity from now on; None means as before.
             floor: Highest number that others, such as the registry, know of.
             after: Publish only while this generation is the newest (0: while there is none). None means whatever is
                 the newest.
@@ -150,6 +160,8 @@ class Ledger:
             run_id=run_id,
             previous=None if latest is None else latest.generation,
             rolled_back_to=rolled_back_to,
+            pinned=(latest is not None and latest.pinned) if pinned is None else pinned,
+            pooled_only=(latest is not None and latest.pooled_only) if pooled_only is None else pooled_only,
             nonce=uuid.uuid4().hex,
             created_at=datetime.now(UTC),
         )

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 FORMAT = 1
 """The format this version writes, and the only one it reads."""
 
-Reason = Literal["promote", "rollback", "pin"]
+Reason = Literal["promote", "rollback", "pin", "unpin", "mode"]
+
+STEADY: frozenset[Reason] = frozenset({"pin", "unpin", "mode"})
+"""Releases for these reasons serve the bundle of the one before, unless they go back to another."""
 
 
 class BundleRef(BaseModel):
@@ -31,6 +34,13 @@ class BundleRef(BaseModel):
     uri: str = Field(min_length=1)
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
 
+    @property
+    def there(self) -> bool:
+        """Whether the folder is there, as a URL is taken to be; ``modelfleet gc`` removes those of old releases."""
+        from modelfleet.bundles.storage import is_remote
+
+        return is_remote(self.uri) or Path(self.uri).is_dir()
+
     def open(self, *, verify: bool = True) -> Bundle:
         """Open the bundle; see ``Bundle.open`` for ``verify``.
 
@@ -39,9 +49,8 @@ class BundleRef(BaseModel):
             BundleError: The bundle is damaged, or is another one than the release named.
         """
         from modelfleet.bundles.reader import Bundle
-        from modelfleet.bundles.storage import is_remote
 
-        if not is_remote(self.uri) and not Path(self.uri).is_dir():
+        if not self.there:
             raise ReleaseError(f"{self.uri}: the bundle is not there; put it back, or go back to another generation")
         return Bundle.open(self.uri, sha256=self.sha256, verify=verify)
 
@@ -58,9 +67,11 @@ class Release(BaseModel):
         reason: Why it was published.
         actor: Who or what published it.
         note: Free text.
-        run_id: The run it came from; None for a rollback.
+        run_id: The run it came from; None where a person, or confirm, published it.
         previous: The generation that served before; None for the first.
-        rolled_back_to: For a rollback, the generation whose bundle serves again.
+        rolled_back_to: For a rollback, or a pin to an earlier generation, the one whose bundle serves again.
+        pinned: Whether promotions are refused; like ``pooled_only`` it holds until a later release says otherwise.
+        pooled_only: Whether the pooled model answers for every entity.
         nonce: Random; by it a writer whose success was lost recognises its own file.
         created_at: When.
     """
@@ -78,5 +89,7 @@ class Release(BaseModel):
     run_id: str | None = None
     previous: int | None = None
     rolled_back_to: int | None = None
+    pinned: bool = False
+    pooled_only: bool = False
     nonce: str
     created_at: AwareDatetime

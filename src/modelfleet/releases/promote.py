@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from modelfleet.errors import BundleError, InputError, LedgerEmptyError, ReleaseError
+from modelfleet.errors import InputError, LedgerEmptyError
+from modelfleet.releases.fitness import check_opens, check_serves_again
 from modelfleet.releases.ledger import Ledger
-from modelfleet.releases.manifest import BundleRef, Release
+from modelfleet.releases.manifest import STEADY, BundleRef, Release
+from modelfleet.releases.pin import check_not_pinned
 
 
 def promote(
@@ -36,30 +38,34 @@ def promote(
         The new release; None where this bundle serves already.
 
     Raises:
-        ReleaseError: The bundle is not there or is damaged.
+        PinnedError: The fleet is pinned.
+        ReleaseError: The bundle is not there or is damaged, or the fleet is set to its pooled model and this has none.
         ReleaseConflictError: Somebody else published in the meantime.
     """
+    newest = ledger.newest()  # before anything is decided on: a pin published in between is then a conflict
     latest = ledger.latest()
     if latest is not None and latest.bundle.sha256 == bundle.sha256:
         return None
-    check_opens(bundle, "cannot be promoted")
-    return ledger.publish(
-        fleet=fleet,
-        bundle=bundle,
-        reason="promote",
-        model_version=model_version,
-        actor=actor,
-        note=note,
-        run_id=run_id,
-        floor=floor,
-        after=after,
-    )
+    check_not_pinned(ledger)
+    with ledger.bundles_in_place():
+        check_opens(bundle, "cannot be promoted", pooled_only=latest is not None and latest.pooled_only)
+        return ledger.publish(
+            fleet=fleet,
+            bundle=bundle,
+            reason="promote",
+            model_version=model_version,
+            actor=actor,
+            note=note,
+            run_id=run_id,
+            floor=floor,
+            after=newest if after is None else after,
+        )
 
 
 def rollback(
     ledger: Ledger, *, to: int | None = None, actor: str = "", note: str = "", after: int | None = None
 ) -> Release:
-    """Let the bundle of an earlier generation serve again, as a new generation.
+    """Let the bundle of an earlier generation serve again, as a new generation; a pin does not stop it, and stays.
 
     Args:
         ledger: The fleet's releases.
@@ -75,7 +81,8 @@ def rollback(
     Raises:
         LedgerEmptyError: There is no release yet.
         InputError: There is nothing to go back to, or that bundle serves already.
-        ReleaseError: There is no such generation, or its bundle does not open any more.
+        ReleaseError: There is no such generation, or its bundle does not open any more, or the fleet is set to its
+            pooled model and that bundle has none.
         ReleaseConflictError: Somebody else published in the meantime.
     """
     newest = ledger.newest()  # before anything is decided on: what is published in between is then a conflict
@@ -87,40 +94,26 @@ def rollback(
         raise InputError(
             f"generation {target.generation} has the bundle that serves now (generation {latest.generation})"
         )
-    check_opens(target.bundle, f"generation {target.generation} cannot serve again; choose another with --to")
-    return ledger.publish(
-        fleet=latest.fleet,
-        bundle=target.bundle,
-        reason="rollback",
-        model_version=target.model_version,
-        actor=actor,
-        note=note,
-        rolled_back_to=target.generation,
-        after=newest if after is None else after,
-    )
-
-
-def check_opens(bundle: BundleRef, otherwise: str) -> None:
-    """Open a bundle and check every file of it.
-
-    Args:
-        bundle: What a release names, or shall name.
-        otherwise: What the message begins with if it does not open.
-
-    Raises:
-        ReleaseError: It is not there or is damaged.
-    """
-    try:
-        bundle.open()
-    except (BundleError, ReleaseError) as error:
-        raise ReleaseError(f"{otherwise}: {error}") from error
+    with ledger.bundles_in_place():
+        check_serves_again(ledger, target, pooled_only=latest.pooled_only)
+        return ledger.publish(
+            fleet=latest.fleet,
+            bundle=target.bundle,
+            reason="rollback",
+            model_version=target.model_version,
+            actor=actor,
+            note=note,
+            rolled_back_to=target.generation,
+            after=newest if after is None else after,
+        )
 
 
 def _before(ledger: Ledger, latest: Release) -> Release:
     releases = {release.generation: release for release in ledger.all()}
     place = latest
-    while place.rolled_back_to in releases:  # a rollback stands where the generation stood that it brought back
-        place = releases[place.rolled_back_to]
+    # A rollback stands where the generation stood that it brought back, a pin where the one before it stood
+    while (stands_at := place.rolled_back_to or (place.previous if place.reason in STEADY else None)) in releases:
+        place = releases[stands_at]
     for generation in sorted(releases, reverse=True):
         if generation < place.generation and releases[generation].bundle.sha256 != latest.bundle.sha256:
             return releases[generation]

@@ -12,6 +12,7 @@ import re
 import socket
 import threading
 import uuid
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -38,12 +39,20 @@ class Refusal(BaseModel):
     Attributes:
         generation: Its number.
         reason: One sentence: what is wrong with it.
+        passing: Whether it is the process's own trouble, such as a full disk, and it tries again.
     """
 
     model_config = ConfigDict(frozen=True)
 
     generation: int
     reason: str
+    passing: bool = False
+
+    def as_text(self) -> str:
+        """Return what a person reads of it."""
+        verb = "cannot load" if self.passing else "refused"
+        again = " (its own trouble: it tries again)" if self.passing else ""
+        return f"{verb} generation {self.generation}: {self.reason}{again}"
 
 
 class Lease(BaseModel):
@@ -132,6 +141,16 @@ class LeaseFolder:
         """
         now = now or datetime.now(UTC)
         return [lease for lease in self.all() if lease.expires_at > now]
+
+    def recent(self, now: datetime, grace: timedelta) -> list[Lease]:
+        """Return the leases that have not expired for longer than ``grace``, by their own time or by their file's."""
+        found = []
+        for lease in self.all():
+            with suppress(FileNotFoundError):
+                written = datetime.fromtimestamp(self._file(lease.process).stat().st_mtime, UTC)
+                if max(lease.expires_at, written) + grace > now:
+                    found.append(lease)
+        return found
 
     def sweep(self, now: datetime, *, older_than: timedelta = timedelta(hours=1)) -> None:
         """Remove leases that expired long ago: those of processes that were killed."""

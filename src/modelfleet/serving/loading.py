@@ -60,6 +60,7 @@ def load_release(
     release: Release,
     *,
     fleet: str,
+    reuse: LoadedFleet | None = None,
     memory: ShardMemory | None = None,
     watchdog: Watchdog | None = None,
     cache: BundleCache | None = None,
@@ -70,6 +71,7 @@ def load_release(
     Args:
         release: What to load.
         fleet: The fleet this process serves.
+        reuse: What serves now; where its bundle is asked for again, nothing is loaded.
         memory: As in ``load_bundle``.
         watchdog: As in ``load_bundle``.
         cache: Where a bundle that is named by a URL is kept; None reads it there each time.
@@ -77,7 +79,8 @@ def load_release(
 
     Raises:
         ReleaseError: The release is another fleet's.
-        BundleError: The bundle is not there, is truncated, tampered with or does not fit, or a model cannot predict.
+        BundleError: The bundle is not there, is truncated, tampered with or does not fit, or a model cannot predict;
+            or the pooled model shall answer for all, and there is none.
     """
     from modelfleet.bundles.reader import Bundle
     from modelfleet.bundles.storage import is_remote, open_storage
@@ -88,17 +91,18 @@ def load_release(
             f"but this process serves '{fleet}'"
         )
     uri, sha256 = release.bundle.uri, release.bundle.sha256
-    storage = cache.storage(uri, sha256) if cache is not None and is_remote(uri) else open_storage(uri)
-    bundle = Bundle.open(storage, sha256=sha256, verify=not lazy)
-    return load_bundle(
-        bundle,
-        fleet=fleet,
-        generation=release.generation,
-        uri=uri,
-        memory=memory,
-        watchdog=watchdog,
-        lazy=lazy,
-    )
+    if reuse is not None and (reuse.uri, reuse.models.bundle.sha256) == (uri, sha256):
+        models = reuse.models  # a pin, or another mode: what is in memory answers under the new number
+    else:
+        storage = cache.storage(uri, sha256) if cache is not None and is_remote(uri) else open_storage(uri)
+        bundle = Bundle.open(storage, sha256=sha256, verify=not lazy)
+        models = load_bundle(
+            bundle, fleet=fleet, generation=release.generation, memory=memory, watchdog=watchdog, lazy=lazy
+        ).models
+    if release.pooled_only and models.bundle.manifest.pooled is None:
+        raise BundleError(f"{uri}: has no pooled model, which generation {release.generation} asks for")
+    models = models.answering(pooled_only=release.pooled_only)
+    return LoadedFleet(release.generation, models, uri, FailingModels(watchdog, release.generation))
 
 
 def load_bundle(
@@ -106,7 +110,6 @@ def load_bundle(
     *,
     fleet: str,
     generation: int,
-    uri: str | None = None,
     memory: ShardMemory | None = None,
     watchdog: Watchdog | None = None,
     lazy: bool = False,
@@ -117,7 +120,6 @@ def load_bundle(
         bundle: An opened bundle, its hashes verified.
         fleet: The fleet it must be of.
         generation: Recorded in every answer.
-        uri: Where the release says the bundle is.
         memory: Where the models are kept; those of files that are in it already are not read again. Where it has no
             room for all, the files that answered last are loaded, and each of the others when a row needs it. None
             means memory of its own.
@@ -139,7 +141,7 @@ def load_bundle(
         models.load(range(len(models.files)) if whole else _hot(models))
         tried = FailingModels(watchdog, generation)
         _try_models(bundle, models, tried, TRIED_ENTITIES if whole else TRIED_UNDER_A_LIMIT)
-    return LoadedFleet(generation, models, uri, FailingModels(watchdog, generation))
+    return LoadedFleet(generation, models, failing=FailingModels(watchdog, generation))
 
 
 def _check_schemas(bundle: Bundle) -> None:

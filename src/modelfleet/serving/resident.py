@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelfleet.errors import BundleError, LedgerEmptyError, ModelfleetError, ReleaseError
+from modelfleet.errors import LedgerEmptyError, ReleaseError
 from modelfleet.releases.ledger import Ledger
 from modelfleet.serving.cache import BundleCache
 from modelfleet.serving.chunk_answer import answer_chunk
@@ -21,6 +21,7 @@ from modelfleet.serving.denylist import Denylist
 from modelfleet.serving.lease import PERIODS, Lease, LeaseFolder, LeaseKeeper, Refusal, process_name
 from modelfleet.serving.loading import load_release
 from modelfleet.serving.memory_share import MemoryShare, index_bytes
+from modelfleet.serving.refusals import Refusals
 from modelfleet.serving.request import Request
 from modelfleet.serving.resident_config import ResidentConfig
 from modelfleet.serving.single_answer import single_answers
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
     from modelfleet.serving.loading import LoadedFleet
 
 logger = logging.getLogger(__name__)
-
-IO_ATTEMPTS = 10
-"""A release whose files cannot be read for a reason that may pass is tried this often before it is refused."""
 
 FAILING_TOLD = 10
 """So many failing models are named in a lease."""
@@ -107,10 +105,7 @@ class ResidentFleet:
         self._serving_since: datetime | None = None
         self._loading: str | None = None
         self._held: weakref.WeakSet[LoadedFleet] = weakref.WeakSet()
-        self._refused: dict[int, str] = {}
-        self._unreadable: dict[int, str] = {}
-        self._failed: dict[int, str] = {}
-        self._attempts: dict[int, int] = {}
+        self._refusals = Refusals(poll_seconds)
         self._state = threading.Lock()
         self._wake = threading.Event()
         self._closed = False
@@ -130,10 +125,10 @@ class ResidentFleet:
         self._share_memory()
         self._load_newer()
         if self._serving is None:
-            failed = self._failed | self._unreadable
-            if not failed:
+            self.close()
+            if not self.refused:
                 raise LedgerEmptyError(self.fleet)
-            reasons = "; ".join(f"generation {g}: {reason}" for g, reason in sorted(failed.items()))
+            reasons = "; ".join(f"generation {one.generation}: {one.reason}" for one in self.refused)
             raise ReleaseError(f"fleet '{self.fleet}': no release can be loaded: {reasons}")
         self._leases.sweep(self._clock())
         self._keeper.start()
@@ -143,7 +138,7 @@ class ResidentFleet:
     def notice(self, generation: int) -> None:
         """Take note that a release may be there; returns at once. Older and repeated ones do nothing."""
         serving = self._serving
-        if (serving is None or generation > serving.generation) and generation not in self._refused:
+        if (serving is None or generation > serving.generation) and not self._refusals.for_good(generation):
             self._wake.set()
 
     @property
@@ -158,10 +153,8 @@ class ResidentFleet:
 
     @property
     def refused(self) -> tuple[Refusal, ...]:
-        """The releases this process would not load, oldest first."""
-        with self._state:
-            refused = self._refused | self._unreadable
-        return tuple(Refusal(generation=g, reason=reason) for g, reason in sorted(refused.items()))
+        """The releases this process would not load, or cannot load yet, oldest first."""
+        return self._refusals.all()
 
     def predict(self, requests: Sequence[Request | Chunk]) -> list[Answer | DeadLetter | ChunkOutcome]:
         """Answer a batch; one result per request or chunk, in order. Never raises for data.
@@ -223,24 +216,27 @@ class ResidentFleet:
     def _load_newer(self) -> None:
         """Load the newest release that can be loaded, if it is newer than what serves."""
         floor = 0 if self._serving is None else self._serving.generation
-        unreadable: dict[int, str] = {}
+        in_trouble: set[int] = set()
         for generation in reversed(self._ledger.generations()):
             if generation <= floor or self._closed:
                 break
-            if generation in self._refused:
+            if self._refusals.for_good(generation):
                 continue
             try:
                 release = self._ledger.get(generation)
             except ReleaseError as error:  # looked at again: whoever copies a ledger may not be done yet
-                unreadable[generation] = str(error)
+                in_trouble.add(generation)
+                if self._refusals.add_unreadable(generation, str(error)):
+                    logger.error("fleet %s: %s", self.fleet, error)
+                    self._keeper.renew()
                 continue
-            if self._load(release):
+            if self._refusals.waits(generation):
+                in_trouble.add(generation)
+            elif self._load(release):
                 break
-        if unreadable != self._unreadable:
-            with self._state:
-                self._unreadable = unreadable
-            for reason in unreadable.values():
-                logger.error("fleet %s: %s", self.fleet, reason)
+            else:
+                in_trouble.add(generation)
+        if self._refusals.overcome(in_trouble):
             self._keeper.renew()
 
     def _load(self, release: Release) -> bool:
@@ -250,18 +246,19 @@ class ResidentFleet:
         self._keeper.renew()
         try:
             loaded = load_release(
-                release, fleet=self.fleet, memory=self._memory, watchdog=self._watchdog, cache=self._cache
+                release,
+                fleet=self.fleet,
+                reuse=self._serving,
+                memory=self._memory,
+                watchdog=self._watchdog,
+                cache=self._cache,
             )
         except Exception as error:  # whatever is wrong with a release, the last good one keeps answering
             with self._state:
                 self._loading = None
-            reason = str(error) if isinstance(error, ModelfleetError) else f"{type(error).__name__}: {error}"
-            self._failed[generation] = reason
-            self._attempts[generation] = self._attempts.get(generation, 0) + 1
-            if _may_pass(error) and self._attempts[generation] < IO_ATTEMPTS:
-                logger.warning("generation %d could not be read and is tried again: %s", generation, reason)
-                return False
-            self._refuse(generation, reason)
+            refusal = self._refusals.add(generation, error)
+            logger.error("fleet %s: %s", self.fleet, refusal.as_text())
+            self._keeper.renew()
             return False
         with self._state:
             self._loading = None
@@ -274,12 +271,6 @@ class ResidentFleet:
         logger.info("fleet %s: generation %d serves", self.fleet, generation)
         self._keeper.renew()
         return True
-
-    def _refuse(self, generation: int, reason: str) -> None:
-        with self._state:
-            self._refused[generation] = reason
-        logger.error("fleet %s: generation %d is refused: %s", self.fleet, generation, reason)
-        self._keeper.renew()
 
     def _lease(self) -> Lease:
         now = self._clock()
@@ -309,12 +300,6 @@ class ResidentFleet:
             renewed_at=now,
             expires_at=now + timedelta(seconds=PERIODS * self._lease_seconds),
         )
-
-
-def _may_pass(error: Exception) -> bool:
-    """Return whether it is the disk's or the network's fault, by the error itself or by what a BundleError came of."""
-    cause = error.__cause__ if isinstance(error, BundleError) else error
-    return isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError)
 
 
 _residents: dict[tuple[int, ResidentConfig], ResidentFleet] = {}

@@ -11,6 +11,7 @@ from modelfleet.bundles.shard_memory import MemoryUse
 from modelfleet.bundles.storage import is_remote
 from modelfleet.errors import BundleError, ReleaseError
 from modelfleet.releases.ledger import Ledger
+from modelfleet.releases.pin import pinned_by, told
 from modelfleet.serving.denylist import Denylist, Entry
 from modelfleet.serving.failing import FailingModel
 from modelfleet.serving.lease import LeaseFolder, Refusal
@@ -74,9 +75,11 @@ class FleetStatus(BaseModel):
         bundle: Where its bundle is; None before the first.
         bundle_sha256: Its hash; None before the first.
         model_version: The registry's version; None where there is none.
-        reason: Why it was released: ``promote``, ``rollback`` or ``pin``; None before the first.
+        reason: Why it was released, such as ``promote`` or ``rollback``; None before the first.
         released_at: When; None before the first.
         rolled_back_to: The generation whose bundle serves again, after a rollback; else None.
+        pinned: Who pinned the fleet, since when and why; None where promotions pass.
+        pooled_only: Whether the pooled model answers for every entity.
         problems: One sentence for each release file that cannot be read, and for the newest release's bundle where it
             cannot be loaded.
         denied: Models that are not asked any more, the newest entry first, each with the file whose deletion lifts it.
@@ -93,6 +96,8 @@ class FleetStatus(BaseModel):
     reason: str | None
     released_at: AwareDatetime | None
     rolled_back_to: int | None
+    pinned: str | None = None
+    pooled_only: bool = False
     problems: tuple[str, ...]
     denied: tuple[tuple[Entry, str], ...] = ()
     processes: tuple[ProcessStatus, ...]
@@ -109,6 +114,13 @@ class FleetStatus(BaseModel):
                 f"released {self.released_at:%Y-%m-%d %H:%M:%S %Z}",
                 f"  bundle {self.bundle}",
             ]
+        if self.pinned:
+            lines.append(f"  {self.pinned}; `modelfleet unpin fleets/{self.fleet}.yaml` lets promotions through again")
+        if self.pooled_only:
+            lines.append(
+                "  the pooled model answers for every entity; "
+                f"`modelfleet serve fleets/{self.fleet}.yaml --whole-fleet` ends that"
+            )
         lines += [f"  damaged: {problem}" for problem in self.problems]
         for entry, path in self.denied:
             whose = f"row {entry.row} of {entry.path}" if entry.entity is None else f"entity '{entry.entity}'"
@@ -121,7 +133,7 @@ class FleetStatus(BaseModel):
             behind = "" if process.current or self.generation is None else f" (newest is {self.generation})"
             lines.append(f"  {process.process} serves {serves}{behind}, lease renewed {process.age_seconds:.0f} s ago")
             lines += [f"    {line}" for line in process.as_lines()]
-            lines += [f"    refused generation {refusal.generation}: {refusal.reason}" for refusal in process.refused]
+            lines += [f"    {refusal.as_text()}" for refusal in process.refused]
         return "\n".join(lines)
 
 
@@ -163,6 +175,8 @@ def fleet_status(home: Home, fleet: str, *, now: datetime | None = None) -> Flee
         reason=None if release is None else str(release.reason),
         released_at=None if release is None else release.created_at,
         rolled_back_to=None if release is None else release.rolled_back_to,
+        pinned=None if release is None or not release.pinned else told(pinned_by(ledger)),
+        pooled_only=release is not None and release.pooled_only,
         problems=(*ledger.problems(), *_damage(release)),
         denied=tuple((entry, str(denylist.path(entry))) for entry in denylist.all("denied")),
         processes=processes,

@@ -8,6 +8,7 @@ from modelfleet.spec.fleet import FleetSpec, ResourcesSpec, ScheduleSpec, Task
 from modelfleet.spec.gate import GatePolicy, Threshold
 from modelfleet.spec.model import CandidateSpec, ModelSpec, PooledSpec, Recipe
 from modelfleet.spec.overrides import override
+from modelfleet.spec.retention import RetentionSpec
 from modelfleet.spec.serving import ServingSpec
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "PooledSpec",
     "Recipe",
     "ResourcesSpec",
+    "RetentionSpec",
     "RowExpectation",
     "ScheduleSpec",
     "ServingSpec",

@@ -20,6 +20,7 @@ from modelfleet.spec.gate import (
     GatePolicy,
 )
 from modelfleet.spec.model import ModelSpec
+from modelfleet.spec.retention import RetentionSpec
 from modelfleet.spec.section import Section
 from modelfleet.spec.serving import ServingSpec
 
@@ -86,6 +87,7 @@ class FleetSpec(Section):
     gate: GatePolicy = GatePolicy()
     schedule: ScheduleSpec = ScheduleSpec()
     serving: ServingSpec = ServingSpec()
+    retention: RetentionSpec = RetentionSpec()
     engine: Literal["local", "flink", "dataflow"] = "local"
     engine_options: dict[str, str | int | float | bool] = Field(default_factory=dict)
     resources: ResourcesSpec = ResourcesSpec()

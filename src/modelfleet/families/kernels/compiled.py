@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modelfleet.compiling import compiling
 from modelfleet.families.kernels import (
     counting,
     entity_columns,
@@ -135,7 +136,8 @@ def _compile(function: Kernel, called: tuple[Kernel, ...], call: Callable[[Kerne
             compiled[each.__name__] = njit(**options)(_calling(each, compiled))
         sources = int.from_bytes(digest.digest()[:6], "big")
         kernel: Kernel = njit(cache=True, **options)(_calling(function, compiled, *([sources] if called else [])))
-        call(kernel)
+        with compiling("the tree kernels"):
+            call(kernel)
     except Exception as error:  # numba raises its own types, and a read-only cache folder raises RuntimeError
         logger.warning("numba is installed but cannot compile the tree kernels, slower code takes over: %s", error)
         return None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from modelfleet.compiling import compiling
 from modelfleet.families.kernels import cholesky, code_columns, logistic_binary, logistic_multinomial, ridge
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def _kernel(name: str) -> Callable[..., None] | None:
         return None
     kernel: Callable[..., None] = getattr(KERNELS[name], name)
     try:
-        _smallest_call(name, kernel)
+        with compiling("the linear models' kernels"):
+            _smallest_call(name, kernel)
     except Exception as error:  # numba raises its own types, and a read-only cache folder raises RuntimeError
         logger.warning("numba is installed but cannot compile the kernel '%s', numpy does its work: %s", name, error)
         return None

@@ -1,0 +1,202 @@
+"""Removing what nothing needs any more: old bundles, run folders and savepoints, and old answers if asked for."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from modelfleet.engines.savepoints import list_savepoints
+from modelfleet.errors import RunBusyError
+from modelfleet.loop.needs import bundle_needs, newest_whole, runs_of, started_at
+from modelfleet.releases.guard import bundles_in_place
+from modelfleet.releases.ledger import Ledger
+
+if TYPE_CHECKING:
+    from modelfleet.home import FleetHome, Home
+    from modelfleet.registry.base import Registry
+    from modelfleet.run import Run
+    from modelfleet.spec.fleet import FleetSpec
+    from modelfleet.spec.retention import RetentionSpec
+
+logger = logging.getLogger(__name__)
+
+REMOVED = ".removed-"
+"""What a folder's name begins with from the moment it is removed until its files are gone."""
+
+Kind = Literal["bundle", "run", "savepoint", "part"]
+
+
+class Item(BaseModel):
+    """Something that was looked at.
+
+    Attributes:
+        kind: ``bundle``, ``run`` (a run's folder), ``savepoint`` or ``part`` (a file of answers or dead letters).
+        path: Where it is, or was.
+        bytes: Its size; 0 for what is kept.
+        reasons: Why it is kept; empty for what is removed.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Kind
+    path: str
+    bytes: int = 0
+    reasons: tuple[str, ...] = ()
+
+
+class Collected(BaseModel):
+    """What was removed and what was kept.
+
+    Attributes:
+        fleet: The fleet.
+        dry_run: Whether nothing was really removed.
+        removed: What nothing needed.
+        kept: What something needs.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    fleet: str
+    dry_run: bool
+    removed: tuple[Item, ...]
+    kept: tuple[Item, ...]
+
+    @property
+    def bytes(self) -> int:
+        """How much room that made."""
+        return sum(item.bytes for item in self.removed)
+
+
+def collect(
+    home: Home,
+    spec: FleetSpec,
+    *,
+    retention: RetentionSpec | None = None,
+    answers_days: float | None = None,
+    dry_run: bool = False,
+    registry: Registry | None = None,
+    now: datetime | None = None,
+) -> Collected:
+    """Remove the bundles, run folders and savepoints of a fleet that nothing needs.
+
+    A bundle stays while a release of the rollback window, a process, a job that may start, a run that may release, or
+    an alias of the registry needs it. A folder is renamed away before its files are deleted, so that nobody opens half
+    of it; what a collection that died has left is deleted by the next.
+
+    Args:
+        home: The root folder.
+        spec: The fleet's spec.
+        retention: What its age keeps; None means as the spec says.
+        answers_days: Also remove parts of answers and dead letters older than this; None leaves them all.
+        dry_run: Only say what would be done.
+        registry: Whose aliases count; None means MLflow, as the environment says.
+        now: The time, with a time zone; None means now.
+
+    Raises:
+        RegistryUnavailableError: The registry does not answer; nothing is removed.
+    """
+    if registry is None:
+        from modelfleet.registry.mlflow import MlflowRegistry
+
+        registry = MlflowRegistry.for_home(home)
+    folders = home.fleet(spec.fleet)
+    retention = retention or spec.retention
+    now = now or datetime.now(UTC)
+    items: list[Item] = []
+    aside: list[Path] = [] if dry_run else _left_over(folders)
+    # What takes long comes before the lock, which a rollback may be waiting for
+    aliased = registry.aliased(spec.fleet)
+    starts_with = newest_whole(Ledger(folders.releases, folders.leases))
+    with bundles_in_place(folders.root, against_all=True):
+        needs = bundle_needs(folders, retention, now, starts_with=starts_with, aliased=aliased)
+        for folder in _folders(folders.bundles):
+            reasons = needs.of(folder)
+            items.append(_item("bundle", folder, reasons))
+            if not reasons and not dry_run:
+                aside.append(_rename_away(folder))
+    for run, reasons in _runs(folders, retention, now):
+        if not reasons and not dry_run:
+            try:
+                with run.exclusively():
+                    items.append(_item("run", run.folder, reasons))
+                    aside.append(_rename_away(run.folder))
+            except RunBusyError as error:
+                items.append(_item("run", run.folder, [str(error)]))
+        else:
+            items.append(_item("run", run.folder, reasons))
+    for savepoint in list_savepoints(home, spec.fleet):
+        folder = Path(savepoint.path).parent
+        items.append(_item("savepoint", folder, ["the next job may start from it"] if savepoint.needed else []))
+        if not savepoint.needed and not dry_run:
+            aside.append(_rename_away(folder))
+    if answers_days is not None:
+        items += _old_parts(spec, folders, now - timedelta(days=answers_days), dry_run=dry_run)
+    for folder in aside:
+        shutil.rmtree(folder, ignore_errors=True)  # whatever stays is left over, for the next time
+    for item in items:
+        logger.info("%s %s: %s", *(("keep", item.path, "; ".join(item.reasons)) if item.reasons else _gone(item)))
+    return Collected(
+        fleet=spec.fleet,
+        dry_run=dry_run,
+        removed=tuple(item for item in items if not item.reasons),
+        kept=tuple(item for item in items if item.reasons),
+    )
+
+
+def _runs(folders: FleetHome, retention: RetentionSpec, now: datetime) -> Iterator[tuple[Run, list[str]]]:
+    releases = [release for release in Ledger(folders.releases).all() if release.run_id and release.bundle.there]
+    names = {release.run_id: release.generation for release in releases}
+    for position, run in enumerate(runs_of(folders)[0]):
+        reasons = []
+        if position < retention.generations:
+            reasons.append(f"it is one of the last {retention.generations} runs")
+        if started_at(run) + timedelta(days=retention.days) > now:
+            reasons.append(f"it is not older than {retention.days:g} days")
+        if run.record.run_id in names:
+            reasons.append(f"it made generation {names[run.record.run_id]}, whose bundle is kept")
+        if run.busy:
+            reasons.append("a process works on it")
+        yield run, reasons
+
+
+def _old_parts(spec: FleetSpec, folders: FleetHome, before: datetime, *, dry_run: bool) -> list[Item]:
+    items = []
+    for folder in (spec.serving.answers or folders.answers, spec.serving.dead_letters or folders.dead_letters):
+        for part in sorted(Path(folder).glob("[!.]*.jsonl")):
+            if datetime.fromtimestamp(part.stat().st_mtime, UTC) < before:
+                items.append(Item(kind="part", path=str(part), bytes=part.stat().st_size))
+                if not dry_run:
+                    part.unlink()
+    return items
+
+
+def _left_over(folders: FleetHome) -> list[Path]:
+    return [path for folder in (folders.bundles, folders.runs) for path in folder.glob(f"{REMOVED}*")]
+
+
+def _folders(parent: Path) -> list[Path]:
+    return sorted(path for path in parent.glob("[!.]*") if path.is_dir())
+
+
+def _rename_away(folder: Path) -> Path:
+    return folder.rename(folder.with_name(f"{REMOVED}{uuid.uuid4().hex[:8]}-{folder.name}"))
+
+
+def _item(kind: Kind, folder: Path, reasons: Iterable[str]) -> Item:
+    reasons = tuple(reasons)
+    return Item(kind=kind, path=str(folder), bytes=0 if reasons else _size(folder), reasons=reasons)
+
+
+def _gone(item: Item) -> tuple[str, str, str]:
+    return "remove", item.path, f"{item.bytes:,} bytes, needed by nothing"
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
