@@ -19,12 +19,17 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_jobs.launcher import tell
 from beam_jobs.pipelines.graph import graph_lines
+from beam_jobs.pipelines.outcome_output import FolderOutput, KafkaOutput, OutcomeOutput, PubsubOutput
+from beam_jobs.pipelines.request_input import FolderInput, KafkaInput, PubsubInput, RequestInput
 from beam_jobs.pipelines.serve import ServeConfig, build_serve
+from modelfleet.engines.kafka_topics import kafka_client
 from modelfleet.errors import LedgerEmptyError, ModelfleetError
 from modelfleet.home import Home
 from modelfleet.releases.ledger import Ledger
 from modelfleet.serving.resident_config import ResidentConfig
 from modelfleet.spec.fleet import FleetSpec
+from modelfleet.spec.sink import FolderSinkSpec, KafkaSinkSpec
+from modelfleet.spec.source import KafkaSourceSpec, PubsubSourceSpec
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +44,7 @@ def serve_config(spec: FleetSpec, home: Home, *, job: str) -> ServeConfig:
 
     Raises:
         LedgerEmptyError: The fleet has no release yet.
+        EngineUnavailableError: The spec means the local Kafka broker, and that does not answer.
     """
     folders = home.fleet(spec.fleet)
     launch = Ledger(folders.releases).latest()
@@ -60,12 +66,37 @@ def serve_config(spec: FleetSpec, home: Home, *, job: str) -> ServeConfig:
             cache_mb=serving.cache_mb,
         ),
         launch=launch.generation,
-        requests=serving.requests or str(folders.requests),
-        answers=serving.answers or str(folders.answers),
-        dead_letters=serving.dead_letters or str(folders.dead_letters),
+        requests=_requests(spec, home),
+        outcomes=_outcomes(spec, home),
         poll_seconds=serving.poll_seconds,
         max_batch_rows=serving.max_batch_rows,
     )
+
+
+def _requests(spec: FleetSpec, home: Home) -> RequestInput:
+    source = spec.serving.source
+    if isinstance(source, KafkaSourceSpec):
+        return KafkaInput(
+            client=kafka_client(source, home),
+            topic=source.topic,
+            group=source.group or f"modelfleet-{spec.fleet}",
+            start=source.start,
+            discover_seconds=source.discover_seconds,
+        )
+    if isinstance(source, PubsubSourceSpec):
+        return PubsubInput(source.subscription)
+    return FolderInput(source.requests or str(home.fleet(spec.fleet).requests), spec.serving.poll_seconds)
+
+
+def _outcomes(spec: FleetSpec, home: Home) -> OutcomeOutput:
+    sink, folders = spec.serving.sink, home.fleet(spec.fleet)
+    if isinstance(sink, FolderSinkSpec):
+        return FolderOutput(sink.answers or str(folders.answers), sink.dead_letters or str(folders.dead_letters))
+    large = sink.large or str(folders.large_dead_letters)
+    if isinstance(sink, KafkaSinkSpec):
+        client = kafka_client(sink, home)
+        return KafkaOutput(client, sink.answers, sink.dead_letters, large, limit=sink.max_message_bytes)
+    return PubsubOutput(sink.answers, sink.dead_letters, large)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -94,8 +125,11 @@ def main(arguments: list[str] | None = None) -> int:
     if known.graph_only:
         sys.stdout.write(json.dumps({"graph": graph}) + "\n")
         return 0
-    for folder in (config.requests, config.answers, config.dead_letters):
-        Path(folder).mkdir(parents=True, exist_ok=True)
+    if isinstance(config.requests, FolderInput):
+        Path(config.requests.folder).mkdir(parents=True, exist_ok=True)
+    if isinstance(config.outcomes, FolderOutput):
+        for folder in (config.outcomes.answers, config.outcomes.dead_letters):
+            Path(folder).mkdir(parents=True, exist_ok=True)
     result = pipeline.run()
     job_id = getattr(result, "_job_id", None) or result.job_id()
     sys.stdout.write(json.dumps({"job_id": job_id, "graph": graph}) + "\n")

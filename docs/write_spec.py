@@ -89,7 +89,7 @@ def _type(annotation: Any) -> str:  # noqa: PLR0911 - one line per kind of type
         return {"str": "text", "int": "whole number", "float": "number", "bool": "true, false"}[annotation.__name__]
     if all(isinstance(argument, str) for argument in arguments):
         return ", ".join(f"`{argument}`" for argument in arguments)
-    return " or ".join(_type(argument) for argument in arguments if argument is not NoneType)
+    return " or ".join(dict.fromkeys(_type(argument) for argument in arguments if argument is not NoneType))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,12 @@ def graph_lines(pipeline: beam.Pipeline) -> list[str]:
         Sorted lines such as ``Predict/BatchElements <- Signal/Notice``.
     """
     proto = pipeline.to_runner_api()
-    leaves = [transform for transform in proto.components.transforms.values() if not transform.subtransforms]
+    leaves = [
+        transform
+        for transform in proto.components.transforms.values()
+        # One that gives out what it takes in does nothing, and would stand for the maker of it
+        if not transform.subtransforms and not set(transform.outputs.values()) & set(transform.inputs.values())
+    ]
     maker = {output: leaf.unique_name for leaf in leaves for output in leaf.outputs.values()}
     lines = []
     for leaf in leaves:

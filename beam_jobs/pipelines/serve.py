@@ -8,12 +8,12 @@ import apache_beam as beam
 
 from beam_jobs.handlers.beam_inference import RunInference
 from beam_jobs.handlers.fleet import FleetModelHandler
-from beam_jobs.transforms.jsonl_parts import JsonlParts
+from beam_jobs.pipelines.outcome_output import OutcomeOutput, write_outcomes
+from beam_jobs.pipelines.request_input import RequestInput, read_requests
 from beam_jobs.transforms.outcomes import Outcomes
 from beam_jobs.transforms.release_signal import ReleaseSignal
 from beam_jobs.transforms.release_watch import ReleaseWatch
 from beam_jobs.transforms.request_parsing import ParseRequests
-from beam_jobs.transforms.request_source import RequestFolder
 from modelfleet.serving.resident_config import ResidentConfig
 
 
@@ -24,18 +24,16 @@ class ServeConfig:
     Attributes:
         resident: Which resident fleet answers; names the ledger and the leases too.
         launch: The newest generation at submission.
-        requests: Folder watched for request files.
-        answers: Folder for answers.
-        dead_letters: Folder for dead letters.
-        poll_seconds: How often the ledger and the request folder are looked at.
+        requests: Where requests come from.
+        outcomes: Where answers and dead letters go.
+        poll_seconds: How often the ledger is looked at.
         max_batch_rows: Most requests predicted in one call.
     """
 
     resident: ResidentConfig
     launch: int
-    requests: str
-    answers: str
-    dead_letters: str
+    requests: RequestInput
+    outcomes: OutcomeOutput
     poll_seconds: float = 0.5
     max_batch_rows: int = 256
 
@@ -48,12 +46,12 @@ def build_serve(pipeline: beam.Pipeline, config: ServeConfig) -> None:
 
     Args:
         pipeline: An empty streaming pipeline.
-        config: Folders and sizes.
+        config: Source, sink and sizes.
     """
     generations = pipeline | "Releases" >> ReleaseWatch(
         config.resident.releases, launch=config.launch, poll_seconds=config.poll_seconds
     )
-    lines, unreadable = pipeline | "Requests" >> RequestFolder(config.requests, poll_seconds=config.poll_seconds)
+    lines, unreadable = read_requests(pipeline, config.requests)
     # The side input parts the pipeline in two: what passes from one to the other goes through the runner and back, as
     # the bytes that came in rather than as a pickled request.
     told = lines | "Signal" >> ReleaseSignal(generations, config.resident)
@@ -61,6 +59,4 @@ def build_serve(pipeline: beam.Pipeline, config: ServeConfig) -> None:
     handler = FleetModelHandler(config.resident, max_batch_rows=config.max_batch_rows)
     results = requests | "Predict" >> RunInference(handler)
     answers, failed = results | "Outcomes" >> Outcomes()
-    dead = (unreadable, bad, failed) | "Dead letters" >> beam.Flatten()
-    _ = answers | "Write answers" >> JsonlParts(config.answers)
-    _ = dead | "Write dead letters" >> JsonlParts(config.dead_letters)
+    write_outcomes(answers, (*unreadable, bad, failed), config.outcomes)

@@ -60,6 +60,11 @@ class FleetHome:
         """JSONL parts with what could not be answered, and why."""
         return self.root / "serving" / "dead_letters"
 
+    @property
+    def large_dead_letters(self) -> Path:
+        """Whole dead letters, as JSON, that are larger than the messages of the sink may be."""
+        return self.dead_letters / "large"
+
 
 @dataclass(frozen=True)
 class Home:

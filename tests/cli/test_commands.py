@@ -65,6 +65,8 @@ def test_doctor_says_what_is_there(modelfleet: Command) -> None:
     findings = {finding["what"]: finding for finding in json.loads(ended.out)["findings"]}
     assert findings["apache-beam"]["state"] == "ok"
     assert findings["Flink job server"]["state"] == "optional"
+    assert findings["Kafka broker"]["state"] == "optional"
+    assert "kafka" in findings["Kafka broker"]["remedy"]
 
 
 def test_doctor_reports_a_home_that_cannot_be_written(modelfleet: Command, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 from modelfleet.engines.kafka_broker import KafkaBroker, start_kafka_broker, wait_for_kafka_broker
 from modelfleet.home import Home
@@ -89,13 +89,6 @@ class Broker:
         admin = self.admin()
         admin.create_partitions([NewPartitions(topic, count)])[topic].result(SECONDS)
 
-    def configure_topic(self, topic: str, config: Mapping[str, str]) -> None:
-        """Set a topic's own settings."""
-        resource = ConfigResource(ConfigResource.Type.TOPIC, topic, dict(config))
-        admin = self.admin()
-        for done in admin.alter_configs([resource]).values():
-            done.result(SECONDS)
-
     def send(self, topic: str, values: Sequence[bytes], *, partition: int = -1) -> None:
         """Write messages and wait until the broker has them."""
         failed: list[Any] = []
@@ -112,12 +105,13 @@ class Broker:
         consumer = Consumer({**self.configuration, "group.id": "reader", "enable.auto.commit": False})
         try:
             partitions = consumer.list_topics(topic, timeout=SECONDS).topics[topic].partitions
-            ends = {}
+            ends, starts = {}, []
             for number in partitions:
                 low, high = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=SECONDS)
                 if low < high:
                     ends[number] = high
-            consumer.assign([TopicPartition(topic, number, 0) for number in ends])
+                    starts.append(TopicPartition(topic, number, low))
+            consumer.assign(starts)
             found = []
             deadline = time.monotonic() + SECONDS
             while ends:
@@ -132,6 +126,12 @@ class Broker:
         finally:
             consumer.close()
 
+    def delete_before(self, topic: str, partition: int, offset: int) -> None:
+        """Delete what lies before an offset, as retention does."""
+        admin = self.admin()
+        for done in admin.delete_records([TopicPartition(topic, partition, offset)]).values():
+            done.result(SECONDS)
+
     def committed(self, group: str, topic: str, partition: int = 0) -> int | None:
         """Return the offset a group has committed; None before the first."""
         consumer = Consumer({**self.configuration, "group.id": group})
@@ -140,6 +140,29 @@ class Broker:
             return offset if offset >= 0 else None
         finally:
             consumer.close()
+
+
+class Tail:
+    """Everything that a topic has held since the tail was made, kept up to date by whoever asks.
+
+    Args:
+        broker: The broker.
+        topic: A topic of one partition.
+    """
+
+    def __init__(self, broker: Broker, topic: str) -> None:
+        self._consumer = Consumer({**broker.configuration, "group.id": "tail", "enable.auto.commit": False})
+        self._consumer.assign([TopicPartition(topic, 0, 0)])
+        self._messages: list[Message] = []
+
+    def messages(self) -> list[Message]:
+        """Return every message so far."""
+        while found := self._consumer.consume(1000, 0.05):
+            self._messages += [message for message in found if message.error() is None]
+        return list(self._messages)
+
+    def close(self) -> None:
+        self._consumer.close()
 
 
 def until(condition: Callable[[], bool], seconds: float = SECONDS) -> None:

@@ -19,6 +19,7 @@ from modelfleet.releases.pin import pin, unpin
 from modelfleet.releases.promote import rollback
 from modelfleet.run import Run
 from modelfleet.spec.retention import RetentionSpec
+from modelfleet.spec.sink import KafkaSinkSpec
 from tests.loop.aged_fleet import NEWEST_ONLY, AgedFleet, now
 
 
@@ -220,6 +221,19 @@ def test_old_answers_go_only_where_somebody_asks(fleet):
     assert old.exists()
     assert fleet.collect(answers_days=7, dry_run=True).removed[0].path == str(old)
     assert old.exists()
+    fleet.collect(answers_days=7)
+    assert (old.exists(), new.exists()) == (False, True)
+
+
+def test_old_dead_letters_too_large_for_a_topic_go_likewise(fleet):
+    fleet.release("a")
+    serving = fleet.spec.serving.model_copy(update={"sink": KafkaSinkSpec(kind="kafka", answers="a", dead_letters="d")})
+    fleet.spec = fleet.spec.model_copy(update={"serving": serving})
+    old, new = (fleet.folders.large_dead_letters / f"{name}.json" for name in ("old", "new"))
+    for letter in (old, new):
+        letter.parent.mkdir(parents=True, exist_ok=True)
+        letter.write_text("{}")
+    os.utime(old, ((now() - timedelta(days=8)).timestamp(),) * 2)
     fleet.collect(answers_days=7)
     assert (old.exists(), new.exists()) == (False, True)
 

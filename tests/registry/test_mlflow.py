@@ -84,6 +84,15 @@ def test_the_version(client, logged, bundle):
     assert {metric.key for metric in model.metrics} >= {"loss_candidate", "promoted"}
 
 
+def test_an_alias_of_somebody_s_own_counts(client, registry, logged, bundle):
+    assert registry.aliased("sales") == {bundle.sha256: "champion"}
+    client.delete_registered_model_alias("sales", "champion")
+    client.set_registered_model_alias("sales", "golden", logged.model_version)
+    assert registry.aliased("sales") == {bundle.sha256: "golden"}
+    client.set_registered_model_alias("sales", "champion", logged.model_version)
+    client.delete_registered_model_alias("sales", "golden")
+
+
 def test_the_decisions_are_a_table_mlflow_can_compare(client, logged):
     experiment = client.get_run(logged.run_id).info.experiment_id
     table = client.load_table(experiment, "decisions.json", run_ids=[logged.run_id])

@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelfleet.errors import SpecError
-from modelfleet.spec import ColumnRole, ColumnType, FleetSpec, Task, load_spec, parse_spec
+from modelfleet.spec import (
+    ColumnRole,
+    ColumnType,
+    FleetSpec,
+    FolderSinkSpec,
+    FolderSourceSpec,
+    Task,
+    load_spec,
+    parse_spec,
+)
 
 Load = Callable[[str], FleetSpec]
 
@@ -22,18 +31,22 @@ def test_six_lines_are_a_spec_and_paths_start_at_its_folder(load: Load, smallest
     assert spec.model.family == "tree"
     assert spec.data.columns is None
     assert spec.data.source == str(tmp_path / "fleets" / "sales.parquet")
-    assert spec.serving.requests is None
+    assert spec.serving.source == FolderSourceSpec()
+    assert spec.serving.sink == FolderSinkSpec()
 
 
 def test_paths_with_a_scheme_and_absolute_ones_stay(load: Load, smallest: str) -> None:
     there = (
-        smallest.replace("sales.parquet", "gs://bucket/sales-*.parquet") + "serving: {requests: /in, answers: out}\n"
+        smallest.replace("sales.parquet", "gs://bucket/sales-*.parquet")
+        + "serving: {source: {requests: /in}, sink: {answers: out}}\n"
     )
     spec = load(there)
     assert spec.data.source == "gs://bucket/sales-*.parquet"
-    assert spec.serving.requests == "/in"
-    assert spec.serving.answers is not None
-    assert spec.serving.answers.endswith("/fleets/out")
+    assert isinstance(spec.serving.source, FolderSourceSpec)
+    assert isinstance(spec.serving.sink, FolderSinkSpec)
+    assert spec.serving.source.requests == "/in"
+    assert spec.serving.sink.answers is not None
+    assert spec.serving.sink.answers.endswith("/fleets/out")
 
 
 def test_a_column_in_short_is_a_feature(document: dict[str, Any]) -> None:

@@ -103,7 +103,10 @@ def test_the_spec_itself_stays(spec: FleetSpec) -> None:
         ({"model": {"familly": "tree"}}, "overrides: model.familly: no such key; did you mean 'family'?"),
         ({"model": {"features": ["colur"]}}, "'colur' is not a feature column; did you mean 'colour'?"),
         ({"data": {"source": "new.csv"}}, "overrides: data.source: is 'new.csv'; write the whole path"),
-        ({"serving": {"answers": "./out"}}, "overrides: serving.answers: is './out'; write the whole path"),
+        (
+            {"serving": {"sink": {"answers": "./out"}}},
+            "overrides: serving.sink.answers: is './out'; write the whole path",
+        ),
         ({"model": "logistic"}, "overrides: model: is 'logistic': Input should be a valid dictionary"),
         (["model"], "overrides: expected a mapping such as {'model': {'family': 'logistic'}}, not ['model']"),
     ],

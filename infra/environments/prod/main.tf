@@ -6,6 +6,7 @@ module "platform" {
   fleets             = var.fleets
   chunked            = var.chunked
   repository         = var.repository
+  owner_id           = var.owner_id
   deploy_environment = "production"
   state_bucket       = var.state_bucket
   images             = var.images

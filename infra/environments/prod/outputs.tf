@@ -23,6 +23,11 @@ output "connections" {
   value       = module.platform.connections
 }
 
+output "package_upload" {
+  description = "Where wheels are uploaded to, so that Airflow can install them."
+  value       = module.platform.package_upload
+}
+
 output "image_prefix" {
   description = "What the images' names begin with."
   value       = module.platform.image_prefix

@@ -69,6 +69,7 @@ variables {
   project         = "acme-fleets-prod"
   fleets          = { income = "binary" }
   repository      = "acme/fleets"
+  owner_id        = "1234567"
   state_bucket    = "acme-terraform-state"
   emails          = { team = "ml@acme.example" }
   people          = { team = "group:ml@acme.example" }

@@ -25,6 +25,11 @@ variable "repository" {
   type        = string
 }
 
+variable "owner_id" {
+  description = "GitHub's number of the repository's owner."
+  type        = string
+}
+
 variable "state_bucket" {
   description = "The bucket with Terraform's state."
   type        = string

@@ -32,11 +32,25 @@ run "an_older_release_can_run_again" {
   }
 }
 
+run "our_packages_come_first" {
+  command = plan
+
+  assert {
+    condition     = { for policy in google_artifact_registry_repository.python.virtual_repository_config[0].upstream_policies : policy.id => policy.priority } == { ours = 100, pypi = 50 }
+    error_message = "A package of ours is never taken from PyPI."
+  }
+
+  assert {
+    condition     = output.package_index == "https://europe-west1-python.pkg.dev/acme-fleets-dev/modelfleet-python/simple/"
+    error_message = "pip installs from both."
+  }
+}
+
 run "nobody_is_granted_anything_unasked" {
   command = plan
 
   assert {
-    condition     = length(google_artifact_registry_repository_iam_member.reader) + length(google_artifact_registry_repository_iam_member.writer) == 0
+    condition     = length(google_artifact_registry_repository_iam_member.reader) + length(google_artifact_registry_repository_iam_member.installer) + length(google_artifact_registry_repository_iam_member.writer) == 0
     error_message = "Grants are for those who are named."
   }
 }

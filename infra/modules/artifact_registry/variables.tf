@@ -41,14 +41,20 @@ variable "untagged_days" {
   }
 }
 
+variable "installers" {
+  description = "Who may install Python packages, by a name of your choice: members."
+  type        = map(string)
+  default     = {}
+}
+
 variable "readers" {
-  description = "Who may pull, by a name of your choice: members such as serviceAccount:worker@..."
+  description = "Who may pull images, by a name of your choice: members such as serviceAccount:worker@..."
   type        = map(string)
   default     = {}
 }
 
 variable "writers" {
-  description = "Who may push, by a name of your choice."
+  description = "Who may push images and packages, by a name of your choice."
   type        = map(string)
   default     = {}
 }

@@ -9,6 +9,7 @@ override_resource {
 variables {
   project            = "acme-fleets-dev"
   repository         = "acme/fleets"
+  owner_id           = "1234567"
   deploy_environment = "production"
   state_bucket       = "acme-terraform-state"
 }
@@ -25,7 +26,7 @@ run "only_this_repository" {
   command = plan
 
   assert {
-    condition     = google_iam_workload_identity_pool_provider.github.attribute_condition == "assertion.repository == 'acme/fleets'"
+    condition     = google_iam_workload_identity_pool_provider.github.attribute_condition == "assertion.repository == 'acme/fleets' && assertion.repository_owner_id == '1234567'"
     error_message = "A token of any other repository is turned away at the door."
   }
 }
@@ -61,6 +62,16 @@ run "no_repository" {
   }
 
   expect_failures = [var.repository]
+}
+
+run "a_name_is_no_number" {
+  command = plan
+
+  variables {
+    owner_id = "acme"
+  }
+
+  expect_failures = [var.owner_id]
 }
 
 run "no_environment" {

@@ -19,7 +19,7 @@ resource "google_iam_workload_identity_pool_provider" "github" {
   workload_identity_pool_id          = google_iam_workload_identity_pool.this.workload_identity_pool_id
   workload_identity_pool_provider_id = "github"
   display_name                       = "GitHub"
-  attribute_condition                = "assertion.repository == '${var.repository}'"
+  attribute_condition                = "assertion.repository == '${var.repository}' && assertion.repository_owner_id == '${var.owner_id}'"
 
   attribute_mapping = {
     "google.subject"       = "assertion.sub"

@@ -24,6 +24,16 @@ variable "repository" {
   }
 }
 
+variable "owner_id" {
+  description = "GitHub's number of the repository's owner (`gh api users/acme --jq .id`). A name that was given up can be taken by somebody else; its number cannot."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[0-9]+$", var.owner_id))
+    error_message = "The owner is given by number; its name is part of the repository."
+  }
+}
+
 variable "deploy_environment" {
   description = "The environment on GitHub from which is deployed; its rules say who must approve."
   type        = string

@@ -88,6 +88,29 @@ run "composers_own_variables" {
   expect_failures = [var.environment]
 }
 
+run "our_own_index" {
+  command = plan
+
+  variables {
+    package_index = "https://europe-west1-python.pkg.dev/acme-fleets-dev/modelfleet-python/simple/"
+  }
+
+  assert {
+    condition     = [for object in google_storage_bucket_object.pip : object.content] == ["[global]\nindex-url = https://europe-west1-python.pkg.dev/acme-fleets-dev/modelfleet-python/simple/\n"]
+    error_message = "pip asks there, and nowhere else."
+  }
+}
+
+run "no_index" {
+  command = plan
+
+  variables {
+    package_index = "pypi.example"
+  }
+
+  expect_failures = [var.package_index]
+}
+
 run "pinned" {
   command = plan
 

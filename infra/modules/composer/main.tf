@@ -1,3 +1,13 @@
+# Composer looks for it here before it installs anything
+resource "google_storage_bucket_object" "pip" {
+  for_each = toset(var.package_index[*])
+
+  bucket       = var.dags_bucket
+  name         = "config/pip/pip.conf"
+  content_type = "text/plain"
+  content      = "[global]\nindex-url = ${each.value}\n"
+}
+
 resource "google_composer_environment" "this" {
   project = var.project
   region  = var.region
@@ -90,4 +100,6 @@ resource "google_composer_environment" "this" {
       recurrence = "FREQ=WEEKLY;BYDAY=SA,SU"
     }
   }
+
+  depends_on = [google_storage_bucket_object.pip]
 }

@@ -78,8 +78,19 @@ variable "environment" {
   }
 }
 
+variable "package_index" {
+  description = "What pip installs from, as https://...; null means PyPI."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.package_index == null ? true : startswith(var.package_index, "https://") && endswith(var.package_index, "/simple/")
+    error_message = "The index is given as https://.../simple/."
+  }
+}
+
 variable "packages" {
-  description = "Packages from PyPI, or from a repository that the environment can reach: name (with extras) to version, such as \"==1.2.3\"."
+  description = "Python packages: name (with extras) to version, such as \"==1.2.3\"."
   type        = map(string)
   default     = {}
 

@@ -34,6 +34,15 @@ run "private_and_encrypted" {
   }
 }
 
+run "who_was_there" {
+  command = plan
+
+  assert {
+    condition     = { for flag in google_sql_database_instance.this.settings[0].database_flags : flag.name => flag.value }["log_connections"] == "on"
+    error_message = "Whoever signs in leaves a line."
+  }
+}
+
 run "can_be_restored" {
   command = plan
 

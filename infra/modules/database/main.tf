@@ -1,3 +1,15 @@
+locals {
+  flags = {
+    # Service accounts sign in as themselves, so no password exists that could lie in a state or a variable
+    "cloudsql.iam_authentication" = "on"
+    # Who came and went, and what waited for what
+    "log_checkpoints"    = "on"
+    "log_connections"    = "on"
+    "log_disconnections" = "on"
+    "log_lock_waits"     = "on"
+  }
+}
+
 resource "google_sql_database_instance" "this" {
   project             = var.project
   region              = var.region
@@ -41,10 +53,13 @@ resource "google_sql_database_instance" "this" {
       query_insights_enabled = true
     }
 
-    # Service accounts sign in as themselves, so no password exists that could lie in a state or a variable
-    database_flags {
-      name  = "cloudsql.iam_authentication"
-      value = "on"
+    dynamic "database_flags" {
+      for_each = local.flags
+
+      content {
+        name  = database_flags.key
+        value = database_flags.value
+      }
     }
   }
 }

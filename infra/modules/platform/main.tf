@@ -33,16 +33,18 @@ module "ci" {
   source             = "../ci"
   project            = local.project
   repository         = var.repository
+  owner_id           = var.owner_id
   deploy_environment = var.deploy_environment
   state_bucket       = var.state_bucket
 }
 
 module "artifact_registry" {
-  source  = "../artifact_registry"
-  project = local.project
-  region  = var.region
-  readers = { launcher = local.launcher, worker = local.worker }
-  writers = { deployer = module.ci.deployer_member }
+  source     = "../artifact_registry"
+  project    = local.project
+  region     = var.region
+  installers = { airflow = local.airflow }
+  readers    = { launcher = local.launcher, worker = local.worker }
+  writers    = { deployer = module.ci.deployer_member }
 }
 
 module "pubsub" {
@@ -144,6 +146,7 @@ module "composer" {
   dags_bucket     = module.buckets.names["dags"]
   size            = var.composer_size
   resilient       = var.resilient
+  package_index   = module.artifact_registry.package_index
   packages        = var.packages
   environment     = local.environment
 }

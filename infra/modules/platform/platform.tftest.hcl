@@ -70,6 +70,7 @@ variables {
   region             = "europe-west1"
   fleets             = { income = "binary", demand = "regression" }
   repository         = "acme/fleets"
+  owner_id           = "1234567"
   deploy_environment = "dev"
   state_bucket       = "acme-terraform-state"
   emails             = { team = "ml@acme.example" }

@@ -24,6 +24,11 @@ variable "repository" {
   type        = string
 }
 
+variable "owner_id" {
+  description = "GitHub's number of the repository's owner."
+  type        = string
+}
+
 variable "deploy_environment" {
   description = "The environment on GitHub that deploys here."
   type        = string

@@ -17,7 +17,7 @@ import typer
 from rich.table import Table
 
 from modelfleet.cli.output import JsonFlag, out, print_json
-from modelfleet.errors import EngineUnavailableError
+from modelfleet.errors import EngineUnavailableError, MissingExtraError
 from modelfleet.home import Home
 
 EXTRAS = {
@@ -128,7 +128,7 @@ def _home() -> Finding:
 
 def _services() -> list[Finding]:
     # A service that is not up is not a fault of the machine: it may just not have been started
-    return [_job_server(), _mlflow()]
+    return [_job_server(), _kafka_broker(), _mlflow()]
 
 
 def _job_server() -> Finding:
@@ -140,6 +140,19 @@ def _job_server() -> Finding:
         return Finding("Flink job server", "optional", str(error).split(":")[0], "`modelfleet serve` starts one")
     except OSError:  # the finding about the home folder says what is wrong with it
         return Finding("Flink job server", "optional", "the home folder cannot be read")
+
+
+def _kafka_broker() -> Finding:
+    from modelfleet.engines.kafka_broker import START, find_kafka_broker, kafka_broker_folder
+
+    try:
+        folder = kafka_broker_folder()
+    except EngineUnavailableError:
+        return Finding("Kafka broker", "optional", "not built", "for a local one: `infra/kafka/build.sh`")
+    try:
+        return Finding("Kafka broker", "ok", find_kafka_broker(Home.from_environment()).bootstrap_servers)
+    except (EngineUnavailableError, MissingExtraError, OSError):
+        return Finding("Kafka broker", "optional", f"built in {folder}; none runs", f"for a local one: {START}")
 
 
 def _mlflow() -> Finding:

@@ -36,6 +36,7 @@ R = TypeVar("R")
 def print_json(document: Any) -> None:
     """Write a document to stdout as JSON; at most one per command."""
     sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.flush()  # a command may go on for days, such as `serve`, and whoever reads it waits for this
 
 
 class _Warnings(logging.Handler):

@@ -12,10 +12,12 @@ from modelfleet.cli.output import JsonFlag, out, print_json, progress
 from modelfleet.errors import InputError
 from modelfleet.home import Home
 from modelfleet.spec.file import load_spec
+from modelfleet.spec.fleet import FleetSpec
+from modelfleet.spec.sink import KafkaSinkSpec, PubsubSinkSpec
+from modelfleet.spec.source import KafkaSourceSpec, PubsubSourceSpec
 
 if TYPE_CHECKING:
     from modelfleet.engines.serve import ServingJob
-    from modelfleet.spec.fleet import FleetSpec
 
 
 def serve(
@@ -97,11 +99,9 @@ def _started(job: ServingJob, fleet: FleetSpec, home: Home, *, as_json: bool) ->
     if as_json:
         print_json(job.model_dump(mode="json"))
         return
-    folders = home.fleet(fleet.fleet)
     out.print(f"job {job.job_id} serves generation {job.generation}", markup=False)
-    out.print(f"  drop requests as JSONL into  {fleet.serving.requests or folders.requests}", markup=False)
-    out.print(f"  answers                      {fleet.serving.answers or folders.answers}", markup=False)
-    out.print(f"  dead letters                 {fleet.serving.dead_letters or folders.dead_letters}", markup=False)
+    for what, where in _places(fleet, home):
+        out.print(f"  {what:<13} {where}", markup=False)
     out.print("Ctrl-C stops it, unless it runs on a job server that was started elsewhere", markup=False)
 
 
@@ -116,3 +116,22 @@ def _switch(home: Home, fleet: str, *, pooled_only: bool, reason: str, as_json: 
     out.print(
         f"it is so already: {who}" if release is None else f"generation {release.generation}: {who}", markup=False
     )
+
+
+def _places(fleet: FleetSpec, home: Home) -> list[tuple[str, str]]:
+    """Return what a person needs to know to send requests and to read what comes of them."""
+    source, sink, folders = fleet.serving.source, fleet.serving.sink, home.fleet(fleet.fleet)
+    if isinstance(source, KafkaSourceSpec):
+        requests = f"Kafka topic {source.topic} at {source.bootstrap_servers or 'the local broker'}"
+    elif isinstance(source, PubsubSourceSpec):
+        requests = source.subscription
+    else:
+        requests = f"drop JSONL files into {source.requests or folders.requests}"
+    if isinstance(sink, KafkaSinkSpec):
+        at = f"at {sink.bootstrap_servers or 'the local broker'}"
+        answers, letters = f"Kafka topic {sink.answers} {at}", f"Kafka topic {sink.dead_letters} {at}"
+    elif isinstance(sink, PubsubSinkSpec):
+        answers, letters = sink.answers, sink.dead_letters
+    else:
+        answers, letters = sink.answers or str(folders.answers), sink.dead_letters or str(folders.dead_letters)
+    return [("requests", requests), ("answers", answers), ("dead letters", letters)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from modelfleet.engines.kafka_topics import check_topics
 from modelfleet.engines.serve import ServingJob, check_can_serve, describe, wait_until_serving
 from modelfleet.engines.serving_engine import serving_engine
 from modelfleet.errors import EngineUnavailableError, InputError
@@ -90,10 +91,11 @@ def restart_serving(
         LedgerEmptyError: The fleet has no release yet.
         ReleaseError: It has, and none of them can be loaded.
         InputError: The new job's graph is another one, so the state cannot go over; the old job runs on.
-        EngineUnavailableError: No engine answers, or the new job does not come up.
-        SpecError: The engine cannot serve.
+        EngineUnavailableError: No engine or no Kafka answers, or the new job does not come up.
+        SpecError: The engine cannot serve, or a topic is not there.
     """
     check_can_serve(spec, home)
+    check_topics(spec, home)
     engine = serving_engine(spec, home)
     with engine.alone():
         old = engine.find()

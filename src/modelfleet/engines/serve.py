@@ -14,6 +14,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from modelfleet.engines.job_record import read_record
 from modelfleet.engines.job_server import running_job_server
+from modelfleet.engines.kafka_topics import check_topics
 from modelfleet.engines.serving_engine import serving_engine
 from modelfleet.errors import BundleError, EngineUnavailableError, LedgerEmptyError, ReleaseError
 from modelfleet.releases.ledger import Ledger
@@ -74,8 +75,8 @@ def start_serving(spec: FleetSpec, home: Home, *, wait_seconds: float = 120.0) -
     Raises:
         LedgerEmptyError: The fleet has no release yet.
         ReleaseError: It has, and none of them can be loaded.
-        EngineUnavailableError: No job server answers, or the job does not come up.
-        SpecError: The engine cannot serve.
+        EngineUnavailableError: No job server or no Kafka answers, or the job does not come up.
+        SpecError: The engine cannot serve, or a topic is not there.
     """
     check_can_serve(spec, home)
     engine = serving_engine(spec, home)
@@ -83,6 +84,7 @@ def start_serving(spec: FleetSpec, home: Home, *, wait_seconds: float = 120.0) -
         job = engine.find()
         if job is not None:
             return describe(spec, home, engine, job, already_running=True)
+        check_topics(spec, home)
         job = engine.start()
     return wait_until_serving(spec, home, engine, job, wait_seconds)
 
@@ -113,9 +115,11 @@ def serve(spec: FleetSpec, home: Home, *, started: Callable[[ServingJob], None] 
     Raises:
         LedgerEmptyError: The fleet has no release yet.
         ReleaseError: It has, and none of them can be loaded.
-        EngineUnavailableError: The job server or the job does not come up, or the job ends by itself.
+        EngineUnavailableError: No Kafka answers, the job server or the job does not come up, or the job ends by itself.
+        SpecError: The engine cannot serve, or a topic is not there.
     """
     check_can_serve(spec, home)
+    check_topics(spec, home)
     try:
         serving_engine(spec, home)
     except EngineUnavailableError as error:

@@ -17,6 +17,7 @@ from modelfleet.errors import RunBusyError
 from modelfleet.loop.needs import bundle_needs, newest_whole, runs_of, started_at
 from modelfleet.releases.guard import bundles_in_place
 from modelfleet.releases.ledger import Ledger
+from modelfleet.spec.sink import FolderSinkSpec
 
 if TYPE_CHECKING:
     from modelfleet.home import FleetHome, Home
@@ -168,13 +169,24 @@ def _runs(folders: FleetHome, retention: RetentionSpec, now: datetime) -> Iterat
 
 def _old_parts(spec: FleetSpec, folders: FleetHome, before: datetime, *, dry_run: bool) -> list[Item]:
     items = []
-    for folder in (spec.serving.answers or folders.answers, spec.serving.dead_letters or folders.dead_letters):
-        for part in sorted(Path(folder).glob("[!.]*.jsonl")):
-            if datetime.fromtimestamp(part.stat().st_mtime, UTC) < before:
-                items.append(Item(kind="part", path=str(part), bytes=part.stat().st_size))
-                if not dry_run:
-                    part.unlink()
+    sink = spec.serving.sink
+    if isinstance(sink, FolderSinkSpec):
+        parts = [
+            *_in(sink.answers or folders.answers, "jsonl"),
+            *_in(sink.dead_letters or folders.dead_letters, "jsonl"),
+        ]
+    else:
+        parts = _in(sink.large or folders.large_dead_letters, "json")
+    for part in parts:
+        if datetime.fromtimestamp(part.stat().st_mtime, UTC) < before:
+            items.append(Item(kind="part", path=str(part), bytes=part.stat().st_size))
+            if not dry_run:
+                part.unlink()
     return items
+
+
+def _in(folder: str | Path, ending: str) -> list[Path]:
+    return sorted(Path(folder).glob(f"[!.]*.{ending}"))
 
 
 def _left_over(folders: FleetHome) -> list[Path]:

@@ -78,6 +78,10 @@ class DeadLetter:
         time: ISO 8601 in UTC.
         row: Position of the row in its chunk, whose id ``request_id`` then is; ``original`` is a single request for
             that row alone. None for a whole request.
+        whole: Where the whole dead letter lies, as a line of JSON, if it is larger than a message may be; then this
+            one has only the beginning of ``original`` and ``entity``. None where this is the whole.
+        whole_bytes: The whole one's size; None where this is the whole.
+        whole_sha256: The whole one's hash, as hexadecimal digits; None where this is the whole.
     """
 
     reason: str
@@ -89,6 +93,9 @@ class DeadLetter:
     generation: int | None
     time: str
     row: int | None = None
+    whole: str | None = None
+    whole_bytes: int | None = None
+    whole_sha256: str | None = None
 
     @classmethod
     def of(
@@ -153,4 +160,5 @@ def ascii_json(document: dict[str, Any]) -> str:
 def known_fields(of: type[Any], line: str | bytes) -> dict[str, Any]:
     """Return the values of a line's keys that are fields of a dataclass."""
     document = json.loads(line)
+    # One that is absent has its default: the line is older than the field
     return {name: document[name] for name in of.__dataclass_fields__ if name in document}

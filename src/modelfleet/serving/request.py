@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from modelfleet.errors import InputError
-from modelfleet.serving.plain_json import plain_request
+from modelfleet.serving.plain_json import plain_columns, plain_request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,7 +103,7 @@ def open_envelope(line: bytes | str, *, max_bytes: int = MAX_BYTES) -> Envelope:
     original = original.rstrip(b"\r\n")
     if len(original) > max_bytes:
         raise BadRequestError(f"the request has {len(original)} bytes, more than the limit of {max_bytes}")
-    plain = plain_request(original)
+    plain = plain_request(original) or plain_columns(original)
     document = _load(original) if plain is None else plain
     if not isinstance(document, dict):
         raise BadRequestError(f"a request is a JSON object, but this is {kind_of(document)}")
@@ -144,11 +144,7 @@ def _load(original: bytes) -> object:
         raise BadRequestError("the request is empty")
     try:
         document: object = json.loads(
-            text,
-            parse_constant=_refuse_constant,
-            # Columns of numbers are looked at as arrays, later: a call per number would cost more than all the rest
-            parse_float=None if '"columns"' in text else _finite,
-            object_pairs_hook=_unique_keys,
+            text, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_unique_keys
         )
         if _SURROGATE.search(text):
             json.dumps(document, ensure_ascii=False).encode("utf-8")

@@ -6,10 +6,13 @@ from modelfleet.spec.expectations import EntityExpectations, ExpectationsSpec, R
 from modelfleet.spec.file import load_spec, parse_spec
 from modelfleet.spec.fleet import FleetSpec, ResourcesSpec, ScheduleSpec, Task
 from modelfleet.spec.gate import GatePolicy, Threshold
+from modelfleet.spec.kafka import NewTopicSpec
 from modelfleet.spec.model import CandidateSpec, ModelSpec, PooledSpec, Recipe
 from modelfleet.spec.overrides import override
 from modelfleet.spec.retention import RetentionSpec
 from modelfleet.spec.serving import ServingSpec
+from modelfleet.spec.sink import FolderSinkSpec, KafkaSinkSpec, PubsubSinkSpec
+from modelfleet.spec.source import FolderSourceSpec, KafkaSourceSpec, PubsubSourceSpec
 
 __all__ = [
     "CandidateSpec",
@@ -21,9 +24,16 @@ __all__ = [
     "EvaluationSpec",
     "ExpectationsSpec",
     "FleetSpec",
+    "FolderSinkSpec",
+    "FolderSourceSpec",
     "GatePolicy",
+    "KafkaSinkSpec",
+    "KafkaSourceSpec",
     "ModelSpec",
+    "NewTopicSpec",
     "PooledSpec",
+    "PubsubSinkSpec",
+    "PubsubSourceSpec",
     "Recipe",
     "ResourcesSpec",
     "RetentionSpec",

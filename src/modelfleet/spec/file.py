@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Tag, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -72,10 +72,15 @@ def parse_spec(document: object, origin: str) -> FleetSpec:
 def _explain(error: ValidationError, origin: str) -> str:
     lines = []
     for issue in error.errors(include_url=False):
-        field = ".".join(str(part) for part in issue["loc"]) or "the spec"
+        field, beside = _place(issue["loc"])
         message = issue["msg"].removeprefix("Value error, ")
         if issue["type"] == "extra_forbidden":
-            message = f"no such key{nearest(str(issue['loc'][-1]), _keys_beside(issue['loc']))}"
+            message = f"no such key{nearest(str(issue['loc'][-1]), beside)}"
+        elif issue["type"] == "union_tag_invalid":
+            kinds = [kind.strip(" '") for kind in issue["ctx"]["expected_tags"].split(",")]
+            message = f"kind is '{issue['ctx']['tag']}', which is not valid{nearest(issue['ctx']['tag'], kinds)}"
+        elif issue["type"] == "union_tag_not_found":
+            message = f"is {issue['input']!r}: expected a mapping with its kind, such as {{kind: folder}}"
         elif issue["type"] == "missing":
             message = "is required"
         elif issue["type"] in {"enum", "literal_error"}:
@@ -87,17 +92,36 @@ def _explain(error: ValidationError, origin: str) -> str:
     return "\n".join(lines)
 
 
-def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
-    """Return the keys that would have been valid in the section where an unknown key stands."""
+def _place(location: tuple[int | str, ...]) -> tuple[str, list[str]]:
+    """Return how the place of an error is called, and the keys that are valid there."""
+    names: list[str] = []
     section: type[BaseModel] | None = FleetSpec
+    beside = section
+    kinds: dict[str, type[BaseModel]] = {}
     named_by_user = False  # the part is a key of a mapping such as data.columns, or a place in a list
-    for part in location[:-1]:
+    for part in location:
+        if kinds:  # pydantic names the kind of a source or sink, as if it were a key
+            section, kinds = kinds.get(str(part)), {}
+            continue
+        beside = section
+        names.append(str(part))
         if named_by_user:
             named_by_user = False
             continue
         field = section.model_fields.get(str(part)) if section else None
+        kinds = _kinds_in(field.annotation) if field else {}
         section, named_by_user = _section_in(field.annotation) if field else (None, False)
-    return list(section.model_fields) if section else []
+    return ".".join(names) or "the spec", list(beside.model_fields) if beside else []
+
+
+def _kinds_in(annotation: Any) -> dict[str, type[BaseModel]]:
+    """Return the sections of an annotation of which one is chosen by its kind."""
+    return {
+        note.tag: get_args(choice)[0]
+        for choice in get_args(annotation)
+        for note in getattr(choice, "__metadata__", ())
+        if isinstance(note, Tag)
+    }
 
 
 def _section_in(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
@@ -121,10 +145,14 @@ def _with_absolute_paths(spec: FleetSpec, folder: Path) -> FleetSpec:
         return value if value is None or "://" in value else str((folder / Path(value).expanduser()).resolve())
 
     serving = spec.serving
-    folders = {name: absolute(getattr(serving, name)) for name in ("requests", "answers", "dead_letters", "cache")}
+    sides = {
+        side: section.model_copy(update={name: absolute(getattr(section, name)) for name in section.PATHS})
+        for side, section in (("source", serving.source), ("sink", serving.sink))
+        if section.PATHS
+    }
     return spec.model_copy(
         update={
             "data": spec.data.model_copy(update={"source": absolute(spec.data.source)}),
-            "serving": serving.model_copy(update=folders),
+            "serving": serving.model_copy(update={**sides, "cache": absolute(serving.cache)}),
         }
     )

@@ -102,6 +102,11 @@ class FleetSpec(Section):
             raise ValueError("model.features is empty, so there is nothing to learn from; leave it out to use all")
         if self.model.candidates and self.split.validation == 0:
             raise ValueError("model.candidates are chosen on validation rows, but split.validation is 0")
+        for side, kind in (("source", self.serving.source.kind), ("sink", self.serving.sink.kind)):
+            if kind == "pubsub" and self.engine != "dataflow":
+                raise ValueError(
+                    f"serving.{side} is Pub/Sub, which engine '{self.engine}' cannot do; use kafka or folder"
+                )
         self._check_gate()
         if self.data.columns is not None:
             self._check_columns()

@@ -13,9 +13,6 @@ from modelfleet.spec.fleet import FleetSpec
 FIXED = ("fleet", "entity", "task", "data.target")
 """Fields a run may not change: they say which fleet it is."""
 
-PATHS = ("data.source", "serving.requests", "serving.answers", "serving.dead_letters", "serving.cache")
-"""Fields that name files; an override is not written in a folder, so it must say the whole path."""
-
 _ABSENT = object()
 
 
@@ -35,12 +32,14 @@ def override(spec: FleetSpec, patch: Mapping[str, Any]) -> FleetSpec:
     for field in FIXED:
         if _get(patch, field) is not _ABSENT:
             raise SpecError(f"overrides: {field}: cannot be overridden; it says which fleet this is")
-    for field in PATHS:
+    document = spec.model_dump(mode="json", exclude_unset=True)
+    result = parse_spec(_merge(document, patch), origin="overrides")
+    # An override is not written in a folder, so it must say the whole path
+    for field in ("data.source", *(f"serving.{name}" for name in result.serving.path_fields())):
         path = _get(patch, field)
         if isinstance(path, str) and "://" not in path and not Path(path).is_absolute():
             raise SpecError(f"overrides: {field}: is '{path}'; write the whole path, beginning with /")
-    document = spec.model_dump(mode="json", exclude_unset=True)
-    return parse_spec(_merge(document, patch), origin="overrides")
+    return result
 
 
 def _get(patch: Mapping[str, Any], field: str) -> Any:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field
 
 from modelfleet.spec.section import Section
+from modelfleet.spec.sink import FolderSinkSpec, SinkSpec
+from modelfleet.spec.source import FolderSourceSpec, SourceSpec
 
 
 class ServingSpec(Section):
     """The streaming job.
 
     Attributes:
-        source: Kind of source; a folder of JSONL files is the one there is.
-        requests: Folder watched for request files; absent means the fleet's own below the home folder.
-        answers: Folder for answers; absent means the fleet's own.
-        dead_letters: Folder for dead letters; absent means the fleet's own.
+        source: Where requests come from; by its `kind`, a folder where it has none.
+        sink: Where answers and dead letters go; by its `kind`, folders where it has none.
         max_batch_rows: Most rows predicted in one call.
         poll_seconds: How often the ledger and the request folder are looked at.
         lease_seconds: How often a process renews its lease; it counts as gone after three periods.
@@ -29,10 +27,8 @@ class ServingSpec(Section):
         confirm_timeout_seconds: How long a promotion waits for every live process to serve it.
     """
 
-    source: Literal["folder"] = "folder"
-    requests: str | None = None
-    answers: str | None = None
-    dead_letters: str | None = None
+    source: SourceSpec = FolderSourceSpec()
+    sink: SinkSpec = FolderSinkSpec()
     max_batch_rows: int = Field(default=256, ge=1)
     poll_seconds: float = Field(default=0.5, gt=0)
     lease_seconds: float = Field(default=10.0, gt=0)
@@ -41,3 +37,8 @@ class ServingSpec(Section):
     cache: str | None = None
     cache_mb: int = Field(default=10_000, ge=1)
     confirm_timeout_seconds: float = Field(default=120.0, gt=0)
+
+    def path_fields(self) -> tuple[str, ...]:
+        """Return the fields that name files, such as ``sink.answers``; those of a topic do not."""
+        sides = (("source", self.source), ("sink", self.sink))
+        return ("cache", *(f"{side}.{name}" for side, section in sides for name in section.PATHS))

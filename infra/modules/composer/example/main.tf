@@ -8,6 +8,7 @@ module "composer" {
   service_account = "modelfleet-airflow@acme-fleets-dev.iam.gserviceaccount.com"
   dags_bucket     = "acme-fleets-dev-modelfleet-dags"
   environment     = { MODELFLEET_HOME = "gs://acme-fleets-dev-modelfleet-home" }
+  package_index   = "https://europe-west1-python.pkg.dev/acme-fleets-dev/modelfleet-python/simple/"
   packages        = { modelfleet = "[beam,gcp,validation,mlflow]==0.1.0" }
   web_ranges      = { office = "203.0.113.0/24" }
 }

@@ -5,6 +5,7 @@ module "platform" {
   region             = "europe-west1"
   fleets             = { income = "binary" }
   repository         = "acme/fleets"
+  owner_id           = "1234567"
   deploy_environment = "development"
   state_bucket       = "acme-terraform-state"
   emails             = { team = "ml@acme.example" }

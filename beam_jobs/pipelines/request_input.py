@@ -1,0 +1,91 @@
+"""Where the streaming job's requests come from: a folder, a Kafka topic or a Pub/Sub subscription."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import apache_beam as beam
+
+from beam_jobs.transforms.kafka_partitions import Start
+from beam_jobs.transforms.kafka_readers import Pace
+from beam_jobs.transforms.kafka_source import KafkaSource
+from beam_jobs.transforms.request_source import RequestFolder
+from modelfleet.serving.answer import DeadLetter
+from modelfleet.serving.chunk import Chunk
+from modelfleet.serving.kafka_client import KafkaClient
+
+
+@dataclass(frozen=True)
+class FolderInput:
+    """A folder of request files.
+
+    Attributes:
+        folder: The folder.
+        poll_seconds: How often it is looked at.
+    """
+
+    folder: str
+    poll_seconds: float = 0.5
+
+
+@dataclass(frozen=True)
+class KafkaInput:
+    """A Kafka topic.
+
+    Attributes:
+        client: Which Kafka.
+        topic: The topic.
+        group: Whose offsets are committed, for whoever watches the lag.
+        start: Where the partitions begin that are there at the first start.
+        discover_seconds: How often new ones are looked for.
+        pace: How much is read at once.
+    """
+
+    client: KafkaClient
+    topic: str
+    group: str
+    start: Start = "earliest"
+    discover_seconds: float = 10.0
+    pace: Pace = field(default_factory=Pace)
+
+
+@dataclass(frozen=True)
+class PubsubInput:
+    """A Pub/Sub subscription.
+
+    Attributes:
+        subscription: ``projects/P/subscriptions/S``.
+    """
+
+    subscription: str
+
+
+RequestInput = FolderInput | KafkaInput | PubsubInput
+
+
+def read_requests(
+    pipeline: beam.Pipeline, source: RequestInput
+) -> tuple[beam.PCollection[bytes | Chunk], tuple[beam.PCollection[DeadLetter], ...]]:
+    """Add the source to a pipeline.
+
+    Args:
+        pipeline: A streaming pipeline.
+        source: Where requests come from.
+
+    Returns:
+        Requests, as bytes or as chunks that have been read already, and dead letters for what cannot be read.
+    """
+    if isinstance(source, KafkaInput):
+        messages = pipeline | "Requests" >> KafkaSource(
+            source.client,
+            source.topic,
+            group=source.group,
+            start=source.start,
+            discover_seconds=source.discover_seconds,
+            pace=source.pace,
+        )
+        return messages, ()
+    if isinstance(source, PubsubInput):
+        return pipeline | "Requests" >> beam.io.ReadFromPubSub(subscription=source.subscription), ()
+    lines, unreadable = pipeline | "Requests" >> RequestFolder(source.folder, poll_seconds=source.poll_seconds)
+    return lines, (unreadable,)

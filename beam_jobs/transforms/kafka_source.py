@@ -1,0 +1,134 @@
+"""Messages of a Kafka topic, as bytes; the engine's checkpoint, not a consumer group, says where to go on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
+from apache_beam.metrics import Metrics
+from apache_beam.transforms.window import TimestampedValue
+from apache_beam.utils.timestamp import Duration, Timestamp
+
+from beam_jobs.transforms.kafka_partitions import KafkaPartitions, Start
+from beam_jobs.transforms.kafka_position import ENDLESS, Partition, Positions
+from beam_jobs.transforms.kafka_readers import READERS, Pace
+from beam_jobs.transforms.release_signal import NAMESPACE
+from modelfleet.serving.kafka_client import KafkaClient
+
+TROUBLE_SECONDS = 0.5
+"""How long a partition rests whose broker cannot be reached."""
+
+BEHIND_SECONDS = 1.0
+"""The watermark of a partition read to its end stays so far behind the clock: messages under way are stamped."""
+
+
+class _ReadPartition(beam.DoFn):
+    def __init__(self, client: KafkaClient, topic: str, group: str, pace: Pace) -> None:
+        self._client = client
+        self._topic = topic
+        self._group = group
+        self._pace = pace
+        self._read = Metrics.counter(NAMESPACE, "kafka_messages_read")
+        self._lost = Metrics.counter(NAMESPACE, "kafka_messages_lost")
+
+    def setup(self) -> None:
+        READERS.open()
+
+    def teardown(self) -> None:
+        READERS.close()
+
+    @beam.DoFn.unbounded_per_element()
+    def process(
+        self,
+        element: Partition,
+        # Before the tracker: Beam fills it in by its place, and those of a splittable DoFn by their names
+        finalizer: Any = beam.DoFn.BundleFinalizerParam,
+        tracker: Any = beam.DoFn.RestrictionParam(Positions()),
+        watermark: Any = beam.DoFn.WatermarkEstimatorParam(ManualWatermarkEstimator.default_provider()),
+    ) -> Iterator[TimestampedValue]:
+        topic, number, _ = element
+        if topic != self._topic:  # out of a checkpoint of the time when the spec named another
+            tracker.try_claim(ENDLESS)
+            return
+        key, reader = READERS.get(self._client, self._group, topic, number)
+        pace = self._pace
+        position = tracker.current_restriction().start
+        left, wait = pace.messages, READERS.patience(pace)
+        until: float | None = None
+        stamp: float | None = None
+        while left > 0 and (until is None or time.monotonic() < until):
+            batch = reader.read(position, limit=left, seconds=wait)
+            if batch.next == position:
+                break
+            if not tracker.try_claim(batch.next):
+                return  # the rest was given away; whoever gets it sets the position anew
+            if batch.lost:
+                self._lost.inc(batch.lost)
+            now = time.time()
+            for message in batch.messages:
+                kind, milliseconds = message.timestamp()
+                stamp = min(milliseconds / 1000, now) if kind else now  # a sender's clock may be ahead
+                yield TimestampedValue(message.value() or b"", stamp)
+            if batch.messages:
+                self._read.inc(len(batch.messages))
+                READERS.found_some()
+            left -= len(batch.messages)
+            position = batch.next
+            wait = 0.001
+            until = until or time.monotonic() + pace.seconds
+        if reader.at_end(position):
+            stamp = max(stamp or 0.0, time.time() - BEHIND_SECONDS)
+        _advance(watermark, stamp)
+        commit = READERS.read_to(key, position)
+        if commit is not None:
+            finalizer.register(commit)
+        tracker.defer_remainder(Duration(seconds=TROUBLE_SECONDS if reader.troubled else 0))
+
+
+def _advance(watermark: Any, seconds: float | None) -> None:
+    """Let a partition's watermark rise; it must never fall, and is None before the first time."""
+    if seconds is None:
+        return
+    current = watermark.current_watermark()
+    if current is None or Timestamp(seconds) > current:
+        watermark.set_watermark(Timestamp(seconds))
+
+
+class KafkaSource(beam.PTransform):
+    """Emits the values of a topic's messages, as bytes, each stamped with the time of its message.
+
+    That time is the producer's, or the broker's, not the event's: an event time travels in the payload. An empty
+    message is emitted as no bytes, so that it is dealt with rather than passed over.
+
+    The offsets are in the engine's checkpoint: after a crash reading goes on where the last checkpoint was. The
+    group's offsets are committed behind it, for whoever watches the lag; nothing here reads them.
+
+    Args:
+        client: Which Kafka.
+        topic: The topic.
+        group: Whose offsets are committed.
+        start: Where to begin the partitions that are there at the first look; later ones begin at their beginning.
+        discover_seconds: How often to look for new partitions.
+        pace: How much is read at once.
+    """
+
+    def __init__(
+        self,
+        client: KafkaClient,
+        topic: str,
+        *,
+        group: str,
+        start: Start = "earliest",
+        discover_seconds: float = 10.0,
+        pace: Pace | None = None,
+    ) -> None:
+        super().__init__()
+        self._partitions = KafkaPartitions(client, topic, group=group, start=start, discover_seconds=discover_seconds)
+        self._read = _ReadPartition(client, topic, group, pace or Pace())
+
+    def expand(self, pbegin: beam.pvalue.PBegin) -> beam.PCollection[bytes]:
+        """Apply to the pipeline itself."""
+        return pbegin | "Partitions" >> self._partitions | "Read" >> beam.ParDo(self._read).with_output_types(bytes)

@@ -1,0 +1,95 @@
+"""What is larger than a message may be: the message carries its hash, size and beginning, the whole goes to storage."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from modelfleet.serving.answer import Answer, DeadLetter
+from modelfleet.serving.chunk_answer import ChunkAnswer
+from modelfleet.whole_file import replacing
+
+PREFIX = 1000
+"""So much of the original stays in the message: bytes, or characters where it is text."""
+
+
+class LargeLetters:
+    """A folder of whole dead letters, each named after its hash, so that one that is written again is one file.
+
+    Args:
+        folder: Made if it is not there.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self._folder = Path(folder)
+
+    def keep(self, content: bytes) -> tuple[str, str]:
+        """Write what is not there yet, durably.
+
+        Returns:
+            Its path and its sha256 as hexadecimal digits.
+        """
+        sha256 = hashlib.sha256(content).hexdigest()
+        path = self._folder / f"{sha256}.json"
+        if not path.exists():
+            with replacing(path) as temporary, temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        return str(path), sha256
+
+
+def fitting(letter: DeadLetter, limit: int, large: LargeLetters) -> bytes:
+    """Return a dead letter as a message of at most ``limit`` bytes.
+
+    One that is larger is kept whole, as the line of JSON it is, and what is returned says where; its ``original``
+    and ``entity`` are cut.
+
+    Args:
+        letter: The dead letter.
+        limit: Bytes of key and value together.
+        large: Where the whole is kept.
+    """
+    whole = letter.to_json().encode()
+    if len(whole) <= limit:
+        return whole
+    path, sha256 = large.keep(whole)
+    most = min(PREFIX, limit // 40)  # a character may take twelve bytes in JSON
+    original = (
+        letter.original[:most]
+        if letter.encoding == "text"
+        else base64.b64encode(letter.original_bytes()[:most]).decode("ascii")
+    )
+    short = replace(
+        letter,
+        reason=letter.reason[:most],
+        original=original,
+        entity=None if letter.entity is None else letter.entity[:most],
+        whole=path,
+        whole_bytes=len(whole),
+        whole_sha256=sha256,
+    )
+    return short.to_json().encode()
+
+
+def unsendable(answer: Answer | ChunkAnswer, line: bytes, limit: int) -> DeadLetter:
+    """Return the dead letter for an answer that no message can hold; the answer is its original.
+
+    Args:
+        answer: The answer.
+        line: The same as JSON.
+        limit: Bytes a message may have.
+    """
+    return DeadLetter.of(
+        line,
+        reason=f"the answer has {len(line)} bytes, more than the {limit} that a message may have",
+        stage="write",
+        now=datetime.now(UTC),
+        request_id=answer.request_id,
+        entity=answer.entity if isinstance(answer, Answer) else None,
+        generation=answer.generation,
+    )
