@@ -43,6 +43,9 @@ class ServeSizes:
         chunks: Chunks that are worked off.
         entities: Few and many entities.
         rate_rounds: Most rounds of a throughput.
+        million: Entities of the largest bundle.
+        million_rate: Requests per second for it.
+        million_seconds: How long it is asked, after as long a warm-up.
     """
 
     fleet: int
@@ -62,6 +65,9 @@ class ServeSizes:
     chunks: int
     entities: tuple[int, int]
     rate_rounds: int
+    million: int
+    million_rate: float
+    million_seconds: float
 
 
 @dataclass(frozen=True)
@@ -130,6 +136,9 @@ FULL = Sizes(
         chunks=8_000,
         entities=(16, 10_000),
         rate_rounds=3,
+        million=1_000_000,
+        million_rate=500,
+        million_seconds=60,
     ),
 )
 """What ``goals.toml`` is about."""
@@ -165,6 +174,9 @@ QUICK = Sizes(
         chunks=100,
         entities=(4, 40),
         rate_rounds=1,
+        million=400,
+        million_rate=100,
+        million_seconds=2,
     ),
 )
 """For trying whether everything runs; too small to say anything about the goals."""

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from benchmarks.bench import Bench
 from benchmarks.result import Result
-from benchmarks.works import answering, swapping
+from benchmarks.works import answering, million, swapping
 from modelfleet.errors import MissingExtraError
 
-WORKS = (*swapping.WORKS, *answering.WORKS)
+WORKS = (*swapping.WORKS, *answering.WORKS, *million.WORKS)
 
 
 LIBRARIES = ("confluent_kafka", "msgspec", "psutil")
@@ -31,6 +31,6 @@ def measure(bench: Bench) -> Iterator[Result]:
 
     bench.say("starting a broker and a job server")
     with standing(bench.folder("stage")) as stage:
-        for works in (swapping, answering):
+        for works in (swapping, answering, million):
             if bench.wants(*works.WORKS):
                 yield from works.measure(bench, stage)
