@@ -39,6 +39,7 @@ class ServeSizes:
         keys: Entities of the throughput's comparison.
         backlog: Single requests that are worked off.
         keyed_backlog: Those that KeyedModelHandler works off.
+        side_input_backlog: Those that it works off with a side input.
         chunk: Rows of a chunk.
         chunks: Chunks that are worked off.
         entities: Few and many entities.
@@ -61,6 +62,7 @@ class ServeSizes:
     keys: int
     backlog: int
     keyed_backlog: int
+    side_input_backlog: int
     chunk: int
     chunks: int
     entities: tuple[int, int]
@@ -132,6 +134,7 @@ FULL = Sizes(
         keys=1_000,
         backlog=150_000,
         keyed_backlog=15_000,
+        side_input_backlog=2_000,
         chunk=256,
         chunks=8_000,
         entities=(16, 10_000),
@@ -170,6 +173,7 @@ QUICK = Sizes(
         keys=20,
         backlog=2_000,
         keyed_backlog=500,
+        side_input_backlog=300,
         chunk=16,
         chunks=100,
         entities=(4, 40),

@@ -131,7 +131,7 @@ def until(condition: Callable[[], bool], seconds: float, what: str) -> None:
         time.sleep(0.05)
 
 
-def wait_for_answers(stage: Stage, topics: Topics, quiet_seconds: float = 30.0) -> None:
+def wait_for_answers(stage: Stage, topics: Topics, quiet_seconds: float = 60.0) -> None:
     """Wait until as many messages came out as went in, or nothing more comes: then some are lost, and counted so.
 
     Args:

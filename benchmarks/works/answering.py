@@ -69,9 +69,10 @@ def _rates(bench: Bench, stage: Stage) -> Iterator[Result]:
                 for backlog in backlogs:
                     found[backlog.name].append(_rate(stage, topics, backlog, f"round{number}"))
     size = f"{sizes.keys:,} keys"
-    for work in ("throughput_keyed", "throughput_keyed_side_input"):
+    theirs = {"throughput_keyed": sizes.keyed_backlog, "throughput_keyed_side_input": sizes.side_input_backlog}
+    for work, backlog in theirs.items():
         if bench.wants(work):
-            note = f"backlogs of {sizes.backlog:,} and {sizes.keyed_backlog:,} single requests"
+            note = f"backlogs of {sizes.backlog:,} and {backlog:,} single requests"
             yield make_result(work, found[SINGLES], found[work], size=size, note=note)
     if bench.wants("throughput_chunks"):
         note = f"{sizes.chunks:,} chunks of {sizes.chunk} rows, by column"
@@ -99,9 +100,12 @@ def _jobs(bench: Bench, stage: Stage) -> list[tuple[Side, list[_Backlog]]]:
     jobs = [(_fleet(stage, keys), ours)]
     if bench.wants("throughput_keyed", "throughput_keyed_side_input"):
         told = ["--models", str(bench.folder("models")), "--keys", str(keys)]
-        for work, more in (("throughput_keyed", []), ("throughput_keyed_side_input", ["--side-input"])):
+        for work, count, more in (
+            ("throughput_keyed", sizes.keyed_backlog, []),
+            ("throughput_keyed_side_input", sizes.side_input_backlog, ["--side-input"]),
+        ):
             if bench.wants(work):
-                backlog = _Backlog(work, Traffic("single", keys), sizes.keyed_backlog)
+                backlog = _Backlog(work, Traffic("single", keys), count)
                 jobs.append((_baseline(stage, "benchmarks.baselines.keyed_stream", [*told, *more]), [backlog]))
     if bench.wants("throughput_entities"):
         jobs += [
