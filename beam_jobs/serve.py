@@ -26,8 +26,10 @@ from modelfleet.engines.kafka_topics import kafka_client
 from modelfleet.errors import LedgerEmptyError, ModelfleetError
 from modelfleet.home import Home
 from modelfleet.releases.ledger import Ledger
+from modelfleet.releases.notifier import listen_at
 from modelfleet.serving.resident_config import ResidentConfig
 from modelfleet.spec.fleet import FleetSpec
+from modelfleet.spec.notices import KafkaNotices, PubsubNotices
 from modelfleet.spec.sink import FolderSinkSpec, KafkaSinkSpec
 from modelfleet.spec.source import KafkaSourceSpec, PubsubSourceSpec
 
@@ -58,7 +60,7 @@ def serve_config(spec: FleetSpec, home: Home, *, job: str) -> ServeConfig:
             leases=str(folders.leases),
             job=job,
             lease_seconds=serving.lease_seconds,
-            poll_seconds=serving.poll_seconds,
+            poll_seconds=serving.ledger_poll_seconds,
             memory_mb=serving.memory_mb,
             denylist=str(folders.denylist),
             predict_seconds=serving.predict_seconds,
@@ -68,8 +70,8 @@ def serve_config(spec: FleetSpec, home: Home, *, job: str) -> ServeConfig:
         launch=launch.generation,
         requests=_requests(spec, home),
         outcomes=_outcomes(spec, home),
-        poll_seconds=serving.poll_seconds,
         max_batch_rows=serving.max_batch_rows,
+        notices=None if serving.updates == "watch" else _notices(spec, home),
     )
 
 
@@ -99,6 +101,14 @@ def _outcomes(spec: FleetSpec, home: Home) -> OutcomeOutput:
     return PubsubOutput(sink.answers, sink.dead_letters, large)
 
 
+def _notices(spec: FleetSpec, home: Home) -> KafkaNotices | PubsubNotices | None:
+    """Return where releases are told of, the local broker named where it is meant."""
+    notices = spec.serving.notices
+    if not isinstance(notices, KafkaNotices):
+        return notices
+    return notices.model_copy(update={"bootstrap_servers": kafka_client(notices, home).servers})
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Parse, build, submit; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m beam_jobs.serve", description=__doc__)
@@ -116,7 +126,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         spec = FleetSpec.model_validate_json(known.spec.read_bytes())
         name = options.get_all_options().get("job_name") or f"modelfleet-{known.fleet}"
-        config = serve_config(spec, Home(known.home.absolute()), job=name)
+        home = Home(known.home.absolute())
+        config = serve_config(spec, home, job=name)
     except ModelfleetError as error:
         return tell(error)
     pipeline = beam.Pipeline(options=options)
@@ -130,6 +141,7 @@ def main(arguments: list[str] | None = None) -> int:
     if isinstance(config.outcomes, FolderOutput):
         for folder in (config.outcomes.answers, config.outcomes.dead_letters):
             Path(folder).mkdir(parents=True, exist_ok=True)
+    listen_at(Path(config.resident.releases), _notices(spec, home))
     result = pipeline.run()
     job_id = getattr(result, "_job_id", None) or result.job_id()
     sys.stdout.write(json.dumps({"job_id": job_id, "graph": graph}) + "\n")

@@ -1,4 +1,4 @@
-"""Measures a suite: ``python -m benchmarks train|score|register --folder=.modelfleet/bench``.
+"""Measures a suite: ``python -m benchmarks train|score|register|serve --folder=.modelfleet/bench``.
 
 ``modelfleet bench`` starts this and shows the results. Writes ``<suite>.json`` (machine, results) and ``<suite>.png``
 into the folder; progress goes to standard error, the path of the JSON file to standard output.

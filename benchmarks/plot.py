@@ -24,7 +24,7 @@ def plot(report: dict[str, Any], path: Path) -> None:
     from matplotlib.figure import Figure
 
     results = report["results"]
-    goals = [one for one in results if one["goal"] is not None and one["spread"] is not None]
+    goals = [one for one in results if one["goal"] and one["spread"] is not None and _figure(one) > 0]
     costs = [one for one in results if one["work"] == "gated_step" and one["baseline"] is not None]
     grid = [one for one in results if one["work"] == "grid"]
     panels = [(draw, chosen) for draw, chosen in ((_goals, goals), (_costs, costs), (_grid, grid)) if chosen]
@@ -54,12 +54,12 @@ def _goals(axis: Axes, results: list[dict[str, Any]]) -> None:
     """One bar per goal: right of the line it is met."""
     met = []
     for one in results:
-        figure = one["ours"] if one["ratio"] is None else one["ratio"]
+        figure = _figure(one)
         met.append(figure / one["goal"] if one["sense"] == "at least" else one["goal"] / figure)
     _bars(axis, [one["title"] for one in results], [share - 1 for share in met], 1.0,
           [MET if one["met"] else MISSED for one in results])  # fmt: skip
     for row, one in enumerate(results):
-        figure = one["ours"] if one["ratio"] is None else one["ratio"]
+        figure = _figure(one)
         unit = f" {one['unit']}" if one["ratio"] is None else "x"
         text = f"{_short(figure)}{unit}, goal {one['sense']} {_short(one['goal'])}"
         axis.annotate(text, (1.02, row), xycoords=("axes fraction", "data"), va="center", fontsize=8, color=INK)
@@ -112,6 +112,11 @@ def _figures(axis: Axes, results: list[dict[str, Any]]) -> None:
     for row, one in enumerate(known):
         axis.annotate(f" {_short(one['ours'])}", (one["ours"], row), va="center", fontsize=8, color=INK)
     axis.set(title="Figures")
+
+
+def _figure(result: dict[str, Any]) -> float:
+    """Return what the goal is about."""
+    return float(result["ours"] if result["ratio"] is None else result["ratio"])
 
 
 def _short(number: float) -> str:

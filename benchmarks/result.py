@@ -26,8 +26,8 @@ class Result:
         unit: Of both figures.
         title: What the table calls the work.
         sense: ``at least`` or ``at most``; None without a goal.
-        spread: Smallest and largest of what the goal is about, over the rounds.
-        rounds: Number of rounds.
+        spread: Smallest and largest of what the goal is about, over the rounds; for a percentile its interval.
+        rounds: Number of rounds, or of what a percentile is one of.
         size: What was worked on.
         note: What a reader must know: samples, scaling, what was missing.
     """
@@ -70,6 +70,8 @@ def make_result(
     size: str = "",
     note: str = "",
     title: str | None = None,
+    spread: tuple[float, float] | None = None,
+    repeats: int | None = None,
 ) -> Result:
     """Form a result from what the rounds measured.
 
@@ -81,6 +83,9 @@ def make_result(
         size: What was worked on.
         note: What a reader must know.
         title: What the table calls it; None means the goal's title.
+        spread: An interval for a figure that is one number over many repeats, such as a percentile; None means
+            smallest and largest of the rounds.
+        repeats: How many repeats that number comes from; None means the rounds.
 
     Raises:
         KeyError: ``goals.toml`` has no such work.
@@ -107,8 +112,8 @@ def make_result(
         unit=goal.unit,
         title=title or goal.title,
         sense=None if bound is None else "at most" if goal.at_least is None else "at least",
-        spread=(min(figures), max(figures)) if figures else None,
-        rounds=len(figures),
+        spread=spread or ((min(figures), max(figures)) if figures else None),
+        rounds=repeats or len(figures),
         size=size,
         note=note,
     )

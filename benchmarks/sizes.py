@@ -22,6 +22,57 @@ class Size:
 
 
 @dataclass(frozen=True)
+class ServeSizes:
+    """The sizes of the serving works.
+
+    Attributes:
+        fleet: Models of the bundles that are swapped while latency and gaps are measured.
+        rate: Requests per second then.
+        warm_seconds: How long a job is asked before anything counts.
+        window_seconds: How long a window is.
+        windows: Windows with a swap, and as many without one.
+        swaps: Swaps in all, those of the windows included.
+        many_swaps: Swaps in a row, while memory is watched.
+        many_fleet: Models of the bundles then.
+        many_rate: Requests per second then.
+        latency_seconds: How long latency is measured in a round.
+        keys: Entities of the throughput's comparison.
+        backlog: Single requests that are worked off.
+        keyed_backlog: Those that KeyedModelHandler works off.
+        side_input_backlog: Those that it works off with a side input.
+        chunk: Rows of a chunk.
+        chunks: Chunks that are worked off.
+        entities: Few and many entities.
+        rate_rounds: Most rounds of a throughput.
+        million: Entities of the largest bundle.
+        million_rate: Requests per second for it.
+        million_seconds: How long it is asked, after as long a warm-up.
+    """
+
+    fleet: int
+    rate: float
+    warm_seconds: float
+    window_seconds: float
+    windows: int
+    swaps: int
+    many_swaps: int
+    many_fleet: int
+    many_rate: float
+    latency_seconds: float
+    keys: int
+    backlog: int
+    keyed_backlog: int
+    side_input_backlog: int
+    chunk: int
+    chunks: int
+    entities: tuple[int, int]
+    rate_rounds: int
+    million: int
+    million_rate: float
+    million_seconds: float
+
+
+@dataclass(frozen=True)
 class Sizes:
     """The sizes of all works.
 
@@ -38,6 +89,7 @@ class Sizes:
         grid_entities: Entities of the grid.
         keyed: Number of keys and of rows for KeyedModelHandler.
         mlflow_sample: Entities registered one by one.
+        serve: Of the serving works.
     """
 
     small: Size
@@ -52,6 +104,7 @@ class Sizes:
     grid_entities: tuple[int, ...]
     keyed: tuple[tuple[int, int], ...]
     mlflow_sample: int
+    serve: ServeSizes
 
 
 FULL = Sizes(
@@ -67,6 +120,29 @@ FULL = Sizes(
     grid_entities=(100, 1_000, 10_000),
     keyed=((16, 40_000), (200, 40_000), (1_000, 20_000)),
     mlflow_sample=6,
+    serve=ServeSizes(
+        fleet=10_000,
+        rate=1_000,
+        warm_seconds=10,
+        window_seconds=5,
+        windows=100,
+        swaps=200,
+        many_swaps=1_000,
+        many_fleet=200,
+        many_rate=200,
+        latency_seconds=30,
+        keys=1_000,
+        backlog=150_000,
+        keyed_backlog=15_000,
+        side_input_backlog=2_000,
+        chunk=256,
+        chunks=8_000,
+        entities=(16, 10_000),
+        rate_rounds=3,
+        million=1_000_000,
+        million_rate=500,
+        million_seconds=60,
+    ),
 )
 """What ``goals.toml`` is about."""
 
@@ -83,5 +159,28 @@ QUICK = Sizes(
     grid_entities=(20, 80),
     keyed=((2, 200), (3, 200), (4, 400)),
     mlflow_sample=2,
+    serve=ServeSizes(
+        fleet=50,
+        rate=100,
+        warm_seconds=1,
+        window_seconds=1,
+        windows=2,
+        swaps=4,
+        many_swaps=12,
+        many_fleet=20,
+        many_rate=100,
+        latency_seconds=2,
+        keys=20,
+        backlog=2_000,
+        keyed_backlog=500,
+        side_input_backlog=300,
+        chunk=16,
+        chunks=100,
+        entities=(4, 40),
+        rate_rounds=1,
+        million=400,
+        million_rate=100,
+        million_seconds=2,
+    ),
 )
 """For trying whether everything runs; too small to say anything about the goals."""

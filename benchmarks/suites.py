@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from benchmarks.bench import BASELINES, Bench
 from benchmarks.result import Result
-from benchmarks.works import fits, gated, growth, registering, scoring
+from benchmarks.works import fits, gated, growth, registering, scoring, serving
 from modelfleet.errors import InputError, nearest
 
 
@@ -32,6 +32,7 @@ SUITES: dict[str, tuple[Block, ...]] = {
     ),
     "score": (Block(scoring.WORKS, scoring.measure),),
     "register": (Block(registering.WORKS, registering.measure),),
+    "serve": (Block(serving.WORKS, serving.measure),),
 }
 
 

@@ -58,7 +58,7 @@ def table(report: dict[str, Any]) -> str:
         baseline = f"{one['baseline_name']} {short(one['baseline'])}" if one["baseline"] is not None else ""
         ratio = short(one["ratio"])
         if one["rounds"] > 1:
-            ratio += f" ({short(one['spread'][0])} to {short(one['spread'][1])})"
+            ratio += f" ({short(one['spread'][0])} to {short(one['spread'][1])}, n = {one['rounds']:,})"
         goal = (
             "" if one["goal"] is None else f"{one['sense']} {short(one['goal'])}: {'met' if one['met'] else 'missed'}"
         )

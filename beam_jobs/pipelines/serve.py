@@ -15,6 +15,7 @@ from beam_jobs.transforms.release_signal import ReleaseSignal
 from beam_jobs.transforms.release_watch import ReleaseWatch
 from beam_jobs.transforms.request_parsing import ParseRequests
 from modelfleet.serving.resident_config import ResidentConfig
+from modelfleet.spec.notices import Notices
 
 
 @dataclass(frozen=True)
@@ -26,16 +27,16 @@ class ServeConfig:
         launch: The newest generation at submission.
         requests: Where requests come from.
         outcomes: Where answers and dead letters go.
-        poll_seconds: How often the ledger is looked at.
         max_batch_rows: Most requests predicted in one call.
+        notices: What tells of releases besides; None means nothing.
     """
 
     resident: ResidentConfig
     launch: int
     requests: RequestInput
     outcomes: OutcomeOutput
-    poll_seconds: float = 0.5
     max_batch_rows: int = 256
+    notices: Notices | None = None
 
 
 def build_serve(pipeline: beam.Pipeline, config: ServeConfig) -> None:
@@ -49,7 +50,10 @@ def build_serve(pipeline: beam.Pipeline, config: ServeConfig) -> None:
         config: Source, sink and sizes.
     """
     generations = pipeline | "Releases" >> ReleaseWatch(
-        config.resident.releases, launch=config.launch, poll_seconds=config.poll_seconds
+        config.resident.releases,
+        launch=config.launch,
+        poll_seconds=config.resident.poll_seconds,
+        notices=config.notices,
     )
     lines, unreadable = read_requests(pipeline, config.requests)
     # The side input parts the pipeline in two: what passes from one to the other goes through the runner and back, as

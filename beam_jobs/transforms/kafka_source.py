@@ -9,14 +9,17 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
 from apache_beam.metrics import Metrics
-from apache_beam.transforms.window import TimestampedValue
+from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.timestamp import Duration, Timestamp
+from apache_beam.utils.windowed_value import WindowedValue
 
 from beam_jobs.transforms.kafka_partitions import KafkaPartitions, Start
 from beam_jobs.transforms.kafka_position import ENDLESS, Partition, Positions
 from beam_jobs.transforms.kafka_readers import READERS, Pace
 from beam_jobs.transforms.release_signal import NAMESPACE
 from modelfleet.serving.kafka_client import KafkaClient
+
+EVERYTHING = (GlobalWindow(),)
 
 TROUBLE_SECONDS = 0.5
 """How long a partition rests whose broker cannot be reached."""
@@ -48,7 +51,7 @@ class _ReadPartition(beam.DoFn):
         finalizer: Any = beam.DoFn.BundleFinalizerParam,
         tracker: Any = beam.DoFn.RestrictionParam(Positions()),
         watermark: Any = beam.DoFn.WatermarkEstimatorParam(ManualWatermarkEstimator.default_provider()),
-    ) -> Iterator[TimestampedValue]:
+    ) -> Iterator[WindowedValue]:
         topic, number, _ = element
         if topic != self._topic:  # out of a checkpoint of the time when the spec named another
             tracker.try_claim(ENDLESS)
@@ -71,7 +74,8 @@ class _ReadPartition(beam.DoFn):
             for message in batch.messages:
                 kind, milliseconds = message.timestamp()
                 stamp = min(milliseconds / 1000, now) if kind else now  # a sender's clock may be ahead
-                yield TimestampedValue(message.value() or b"", stamp)
+                # A TimestampedValue would have Beam make the window anew for each message
+                yield WindowedValue(message.value() or b"", Timestamp(micros=int(stamp * 1e6)), EVERYTHING)
             if batch.messages:
                 self._read.inc(len(batch.messages))
                 READERS.found_some()

@@ -108,6 +108,10 @@ class ReleaseConflictError(RetryableError):
     """Another promoter published this generation first; the ledger is unharmed."""
 
 
+class NoticeError(RetryableError):
+    """A notice of a release was not sent. The release stands: serving jobs find it when they look."""
+
+
 class BundleError(ModelfleetError):
     """A bundle is truncated, tampered with, or does not fit this version; it must not serve."""
 

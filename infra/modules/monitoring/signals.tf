@@ -5,8 +5,8 @@ locals {
 
   signals = {
     swap-refused = {
-      description = "A serving process refused a release: truncated, tampered with, or of another schema"
-      filter      = "${local.worker_log} AND severity>=ERROR AND jsonPayload.message=~\"generation [0-9]+ is refused\""
+      description = "A serving process refused a release (truncated, tampered with, of another schema), or cannot load it"
+      filter      = "${local.worker_log} AND severity>=ERROR AND jsonPayload.message=~\"(refused|cannot load) generation [0-9]+:\""
     }
     swap-late = {
       description = "A release that a live process did not take in time; it was rolled back"
@@ -14,7 +14,7 @@ locals {
     }
     swap-unconfirmed = {
       description = "A release was published, but no process serves the fleet"
-      filter      = "${local.composer_log} AND textPayload=~\"is published, unconfirmed\""
+      filter      = "${local.composer_log} AND textPayload=~\"generation [0-9]+ is published[,;]\""
     }
     gate-refused = {
       description = "A run whose models were all refused; the champions keep serving"

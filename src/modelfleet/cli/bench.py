@@ -26,6 +26,7 @@ class Suite(StrEnum):
     TRAIN = "train"
     SCORE = "score"
     REGISTER = "register"
+    SERVE = "serve"
 
 
 def bench(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from modelfleet.engines.kafka_broker import find_kafka_broker
 from modelfleet.errors import EngineUnavailableError, MissingExtraError, SpecError, nearest
 from modelfleet.serving.kafka_client import ENVIRONMENT, KafkaClient
+from modelfleet.spec.notices import KafkaNotices
 from modelfleet.spec.sink import KafkaSinkSpec
 from modelfleet.spec.source import KafkaSourceSpec
 
@@ -50,6 +51,8 @@ def check_topics(spec: FleetSpec, home: Home) -> None:
         _check("serving.source", source, {"topic": source.topic}, home)
     if isinstance(sink, KafkaSinkSpec):
         _check("serving.sink", sink, {"answers": sink.answers, "dead_letters": sink.dead_letters}, home)
+    if isinstance(spec.serving.notices, KafkaNotices):
+        _check("serving.notices", spec.serving.notices, {"topic": spec.serving.notices.topic}, home)
 
 
 def _check(place: str, section: KafkaSection, topics: dict[str, str], home: Home) -> None:

@@ -17,6 +17,7 @@ from modelfleet.errors import ReleaseConflictError, ReleaseError
 from modelfleet.releases.floor import leased_floor
 from modelfleet.releases.guard import bundles_in_place
 from modelfleet.releases.manifest import FORMAT, BundleRef, Reason, Release
+from modelfleet.releases.notifier import announce
 
 logger = logging.getLogger(__name__)
 
@@ -166,6 +167,7 @@ class Ledger:
             created_at=datetime.now(UTC),
         )
         self._write(release)
+        announce(self.folder, release)
         return release
 
     def _write(self, release: Release) -> None:

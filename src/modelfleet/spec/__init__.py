@@ -8,6 +8,7 @@ from modelfleet.spec.fleet import FleetSpec, ResourcesSpec, ScheduleSpec, Task
 from modelfleet.spec.gate import GatePolicy, Threshold
 from modelfleet.spec.kafka import NewTopicSpec
 from modelfleet.spec.model import CandidateSpec, ModelSpec, PooledSpec, Recipe
+from modelfleet.spec.notices import KafkaNotices, PubsubNotices
 from modelfleet.spec.overrides import override
 from modelfleet.spec.retention import RetentionSpec
 from modelfleet.spec.serving import ServingSpec
@@ -27,11 +28,13 @@ __all__ = [
     "FolderSinkSpec",
     "FolderSourceSpec",
     "GatePolicy",
+    "KafkaNotices",
     "KafkaSinkSpec",
     "KafkaSourceSpec",
     "ModelSpec",
     "NewTopicSpec",
     "PooledSpec",
+    "PubsubNotices",
     "PubsubSinkSpec",
     "PubsubSourceSpec",
     "Recipe",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Literal
 
+from pydantic import Field, model_validator
+
+from modelfleet.spec.notices import Notices
 from modelfleet.spec.section import Section
 from modelfleet.spec.sink import FolderSinkSpec, SinkSpec
 from modelfleet.spec.source import FolderSourceSpec, SourceSpec
@@ -25,6 +28,9 @@ class ServingSpec(Section):
         cache: Folder where a machine keeps bundles that are named by a URL; absent means ``cache`` in the home folder.
         cache_mb: Most megabytes of files there; the least recently used bundles leave first, never one in use.
         confirm_timeout_seconds: How long a promotion waits for every live process to serve it.
+        updates: How the job learns of a release: ``watch`` looks at the ledger every ``poll_seconds``; ``event`` hears
+            of it by ``notices``, and looks only with every lease; ``both`` does both.
+        notices: Where releases are told of. Absent means nowhere.
     """
 
     source: SourceSpec = FolderSourceSpec()
@@ -37,8 +43,21 @@ class ServingSpec(Section):
     cache: str | None = None
     cache_mb: int = Field(default=10_000, ge=1)
     confirm_timeout_seconds: float = Field(default=120.0, gt=0)
+    updates: Literal["watch", "event", "both"] = "watch"
+    notices: Notices | None = None
 
     def path_fields(self) -> tuple[str, ...]:
         """Return the fields that name files, such as ``sink.answers``; those of a topic do not."""
         sides = (("source", self.source), ("sink", self.sink))
         return ("cache", *(f"{side}.{name}" for side, section in sides for name in section.PATHS))
+
+    @property
+    def ledger_poll_seconds(self) -> float:
+        """How often the ledger is looked at: with notices alone it is only the safety net under a lost one."""
+        return max(self.poll_seconds, self.lease_seconds) if self.updates == "event" else self.poll_seconds
+
+    @model_validator(mode="after")
+    def _notices_named(self) -> ServingSpec:
+        if self.updates != "watch" and self.notices is None:
+            raise ValueError(f"updates: {self.updates} needs notices, which say where releases are told of")
+        return self

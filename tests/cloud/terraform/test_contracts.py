@@ -16,6 +16,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, json_format, messag
 from infra.tests import bigquery_columns
 from infra.tests.workspace import INFRA
 from modelfleet.serving.answer import Answer, DeadLetter
+from modelfleet.serving.lease import Refusal
 
 REPOSITORY = INFRA.parent
 SCHEMAS = INFRA / "modules/pubsub/schemas"
@@ -65,9 +66,9 @@ def test_the_topic_takes_what_is_sent(proto: str, sent: Answer | DeadLetter) -> 
     read = json_format.Parse(sent.to_json(), kind())
     assert [field.name for field in kind.DESCRIPTOR.fields] == [field.name for field in dataclasses.fields(sent)]
     back = json_format.MessageToDict(read, preserving_proto_field_name=True)
-    assert {name: int(value) if name in ("generation", "row") else value for name, value in back.items()} == {
-        name: value for name, value in dataclasses.asdict(sent).items() if value is not None
-    }
+    assert {
+        name: int(value) if name in ("generation", "row", "whole_bytes") else value for name, value in back.items()
+    } == {name: value for name, value in dataclasses.asdict(sent).items() if value is not None}
 
 
 def test_a_topic_of_numbers_takes_no_label() -> None:
@@ -109,7 +110,10 @@ def signals() -> dict[str, str]:
 def test_every_signal_is_a_sentence_of_the_code() -> None:
     code = re.sub(r"%[sd]|\{[^{}]*\}", "7", source("src", "plugins"))
     found = signals()
-    assert set(found) == {"swap-refused", "swap-late", "swap-unconfirmed", "gate-refused"}
+    refused = found.pop("swap-refused")
+    for passing in (False, True):
+        assert re.search(refused, Refusal(generation=12, reason="cut", passing=passing).as_text())
+    assert set(found) == {"swap-late", "swap-unconfirmed", "gate-refused"}
     assert {name: pattern for name, pattern in found.items() if not re.search(pattern, code)} == {}
 
 
@@ -134,7 +138,9 @@ def test_a_template_asks_for_the_launchers_options() -> None:
             r"add_argument\(\s*((?:\"--[\w-]+\",?\s*)+)(.*?)\)$", launcher, flags=re.MULTILINE | re.DOTALL
         )
         wanted = {
-            re.findall(r'"--([\w-]+)"', names)[-1].replace("-", "_"): "required=True" in rest for names, rest in options
+            re.findall(r'"--([\w-]+)"', names)[-1].replace("-", "_"): "required=True" in rest
+            for names, rest in options
+            if "store_true" not in rest  # a switch is for those who call a launcher by hand
         }
         block = re.search(rf"^    {job} = \{{\n(.*?)^    \}}", module, flags=re.MULTILINE | re.DOTALL)
         assert block
