@@ -1,7 +1,7 @@
 #!/bin/sh
 # A part of a standalone Flink cluster, from the jar that infra/flink/build.sh makes:
 #
-#   start.sh job-manager | task-manager | job-server
+#   start.sh job-manager | task-manager | job-server [ARGUMENTS OF THE PROCESS]
 #
 #   MODELFLEET_HOME             shared by all parts: checkpoints, savepoints, staged jars
 #   FLINK_JOB_MANAGER           name of the job manager's host
@@ -21,6 +21,7 @@ jar=${MODELFLEET_JOB_SERVER_JAR:?}
 conf=${FLINK_CONF_DIR:-$here/conf}
 work=${TMPDIR:-/tmp}/flink
 mkdir -p "$home/flink/checkpoints" "$home/flink/savepoints" "$work"
+export FLINK_PLUGINS_DIR="$work/plugins" # else it takes any folder `plugins` it is started beside for its own
 
 java_flags="-XX:+ExitOnOutOfMemoryError -Djava.io.tmpdir=$work -Dorg.slf4j.simpleLogger.defaultLogLevel=${FLINK_LOG:-warn}"
 for package in lang lang.invoke lang.reflect util util.concurrent util.concurrent.atomic net io nio time text; do
@@ -41,20 +42,22 @@ run_part() { # run_part HEAP CLASS -D...: a process of Flink's own
     -D "io.tmp.dirs=$work" "$@"
 }
 
-case ${1:-} in
+role=${1:-}
+[ $# = 0 ] || shift
+case $role in
   job-manager)
     run_part 768m org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint \
-      -D "jobmanager.bind-host=$bind" -D "rest.bind-address=$bind" ;;
+      -D "jobmanager.bind-host=$bind" -D "rest.bind-address=$bind" "$@" ;;
   task-manager)
     run_part 1024m org.apache.flink.runtime.taskexecutor.TaskManagerRunner \
       -D "taskmanager.bind-host=$bind" -D "taskmanager.host=$host" \
-      -D "taskmanager.numberOfTaskSlots=${FLINK_SLOTS:-4}" ;;
+      -D "taskmanager.numberOfTaskSlots=${FLINK_SLOTS:-4}" "$@" ;;
   job-server)
     # The name is what it tells its clients; Beam's gRPC servers listen on every interface whatever they are told
     run 1g org.apache.beam.runners.flink.FlinkJobServerDriver \
       "--flink-master=$job_manager:$rest_port" "--flink-conf-dir=$conf" \
       "--job-host=$host" "--job-port=${FLINK_JOB_PORT:-8099}" "--artifact-port=${FLINK_ARTIFACT_PORT:-8098}" \
-      --expansion-port=-1 "--artifacts-dir=$home/flink/artifacts" ;;
+      --expansion-port=-1 "--artifacts-dir=$home/flink/artifacts" "$@" ;;
   *)
     echo "usage: start.sh job-manager|task-manager|job-server" >&2
     exit 2 ;;

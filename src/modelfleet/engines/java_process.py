@@ -60,7 +60,7 @@ def java_program() -> str:
 
 
 def configure(home: Home, server: JobServer, *, savepoint: Path | None = None) -> None:
-    """Write Flink's configuration, which the job server reads anew at every submission.
+    """Write Flink's configuration, which the job server reads anew at every submission; a cluster has its own.
 
     Args:
         home: The root folder.
@@ -71,6 +71,8 @@ def configure(home: Home, server: JobServer, *, savepoint: Path | None = None) -
     Raises:
         EngineUnavailableError: The template beside the job server is gone.
     """
+    if server.is_cluster:
+        return
     template = _REPOSITORY / "infra" / "flink" / "flink-conf.yaml"
     beside = job_server_jar().with_name("flink-conf.yaml")
     try:

@@ -15,10 +15,10 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from modelfleet.engines.cluster import JOB_SERVER, Cluster, named_cluster
 from modelfleet.engines.java_process import configure, java_command, job_server_jar, write_whole
 from modelfleet.engines.loopback import HOST, free_port, free_range, listens
 from modelfleet.errors import EngineUnavailableError
@@ -32,29 +32,38 @@ class JobServer(BaseModel):
     """Where a job server listens; written to ``<home>/flink/job-server.json`` when it starts.
 
     Attributes:
-        pid: The Java process.
-        host: Always loopback.
+        pid: The Java process; None for a cluster that others run.
+        host: Where Flink's REST API is: loopback, or a cluster's job manager.
+        job_host: Where Beam's job service is; None means at ``host``.
         job_port: Beam's job service (gRPC).
-        artifact_port: Beam's artifact service (gRPC).
-        rest_ports: First and last port on which the mini clusters of its jobs offer Flink's REST API.
+        artifact_port: Beam's artifact service (gRPC); None where only the job server itself needs to know.
+        rest_ports: First and last port on which the mini clusters of its jobs, or the cluster, offer Flink's REST API.
+        workers: ``host:port`` of the pool that starts Python workers; None means that Flink starts them itself.
     """
 
     model_config = ConfigDict(frozen=True)
 
-    pid: int
-    host: Literal["127.0.0.1"] = HOST
+    pid: int | None = None
+    host: str = HOST
+    job_host: str | None = None
     job_port: int
-    artifact_port: int
+    artifact_port: int | None = None
     rest_ports: tuple[int, int]
+    workers: str | None = None
 
     @property
     def endpoint(self) -> str:
         """What ``--job_endpoint`` takes."""
-        return f"{self.host}:{self.job_port}"
+        return f"{self.job_host or self.host}:{self.job_port}"
+
+    @property
+    def is_cluster(self) -> bool:
+        """Whether others run it: its configuration is not ours to write, nor its processes ours to stop."""
+        return self.pid is None
 
     def answers(self) -> bool:
         """Return whether something listens on the job port."""
-        return listens(self.job_port)
+        return listens(self.job_port, self.job_host or self.host)
 
 
 def job_server_command(home: Home, *, job_port: int = JOB_PORT, rest_ports: tuple[int, int] = REST_PORTS) -> list[str]:
@@ -70,11 +79,15 @@ def job_server_command(home: Home, *, job_port: int = JOB_PORT, rest_ports: tupl
 
 
 def find_job_server(home: Home) -> JobServer:
-    """Return the job server of this home.
+    """Return the job server of the cluster that the environment names, else that of this home.
 
     Raises:
+        InputError: The environment names a cluster wrongly.
         EngineUnavailableError: None was started, or it does not answer.
     """
+    cluster = named_cluster()
+    if cluster is not None:
+        return _of_cluster(cluster)
     server = _recorded(home)
     if server is None:
         raise EngineUnavailableError(
@@ -176,6 +189,19 @@ def main(arguments: list[str] | None = None) -> None:
     command = java_command(home, server)
     write_whole(_address(home), server.model_dump_json(indent=1))
     os.execv(command[0], command)  # noqa: S606 - no shell; the process id stays what the supervisor knows
+
+
+def _of_cluster(cluster: Cluster) -> JobServer:
+    (job_host, job_port), (host, port) = cluster.job_server, cluster.rest
+    server = JobServer(
+        host=host, job_host=job_host, job_port=job_port, rest_ports=(port, port), workers=cluster.workers
+    )
+    if not server.answers():
+        raise EngineUnavailableError(
+            f"the cluster's job server does not answer at {server.endpoint}: look whether it runs, and whether "
+            f"${JOB_SERVER} names it"
+        )
+    return server
 
 
 def _address(home: Home) -> Path:

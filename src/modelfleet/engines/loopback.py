@@ -11,10 +11,10 @@ from modelfleet.errors import EngineUnavailableError
 HOST: Literal["127.0.0.1"] = "127.0.0.1"
 
 
-def listens(port: int) -> bool:
-    """Return whether something listens on a port."""
+def listens(port: int, host: str = HOST) -> bool:
+    """Return whether something listens on a port, of this machine or of another one that is named."""
     try:
-        with socket.create_connection((HOST, port), timeout=1):
+        with socket.create_connection((host, port), timeout=1):
             return True
     except OSError:
         return False

@@ -97,12 +97,13 @@ def write_worker_script(home: Home) -> Path:
 
 def _flink(spec: FleetSpec, job: Job, home: Home) -> Options:
     """Return the options of a job on the job server; infra/flink/README.md says why each is there."""
+    server = find_job_server(home)
     options: Options = {
         "runner": "PortableRunner",
-        "job_endpoint": find_job_server(home).endpoint,
+        "job_endpoint": server.endpoint,
         "job_name": job_name(spec.fleet, job, home),
-        "environment_type": "PROCESS",
-        "environment_config": json.dumps({"command": str(write_worker_script(home))}),
+        "environment_type": "EXTERNAL" if server.workers else "PROCESS",
+        "environment_config": server.workers or json.dumps({"command": str(write_worker_script(home))}),
         "parallelism": 1,
         "max_parallelism": 16,
     }

@@ -33,6 +33,8 @@ STARTING_POINTS = 2
 """So many of them are tried before the job starts with nothing."""
 
 APPEAR_SECONDS = 60.0
+CLUSTER_APPEAR_SECONDS = 300.0
+"""A cluster gets the job server's jar with every job, 160 MB."""
 
 
 @contextlib.contextmanager
@@ -99,11 +101,14 @@ def _submit_from(
     """Submit, and return job and graph once Flink has taken up the checkpoint, or has begun with nothing."""
     configure(home, server, savepoint=point)
     try:
-        output = run_job("beam_jobs.serve", _arguments(spec, home), pipeline_options(spec, "serve", home))
+        options = pipeline_options(spec, "serve", home)
+        if server.is_cluster and point is not None:
+            options["savepoint_path"] = f"file://{point}"
+        output = run_job("beam_jobs.serve", _arguments(spec, home), options)
         submitted = json.loads(output.strip().splitlines()[-1])
         logger.info("submitted %s", submitted["job_id"])
         seen = False
-        deadline = time.monotonic() + APPEAR_SECONDS
+        deadline = time.monotonic() + (CLUSTER_APPEAR_SECONDS if server.is_cluster else APPEAR_SECONDS)
         while time.monotonic() < deadline:
             with contextlib.suppress(EngineUnavailableError):  # busy starting
                 job = find_job(server, name)
