@@ -123,7 +123,7 @@ def find_kafka_broker(home: Home) -> KafkaBroker:
 
 
 def wait_for_kafka_broker(
-    home: Home, *, process: subprocess.Popen[bytes] | None = None, seconds: float = 60.0
+    home: Home, *, process: subprocess.Popen[bytes] | None = None, seconds: float = 180.0
 ) -> KafkaBroker:
     """Wait until the broker of this home answers.
 

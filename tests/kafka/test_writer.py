@@ -1,0 +1,48 @@
+"""What is written is on the broker when its bundle ends, or the bundle fails."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from beam_jobs.transforms import kafka_writer
+from beam_jobs.transforms.kafka_writer import KafkaWriteError, TopicLimit, _Produce
+from modelfleet.serving.kafka_client import KafkaClient
+
+
+@pytest.fixture
+def nowhere(monkeypatch: pytest.MonkeyPatch) -> KafkaClient:
+    """A Kafka that is not there, and a writer that loses its patience soon."""
+    monkeypatch.setattr(kafka_writer, "DELIVERY_SECONDS", 0.2)
+    monkeypatch.setattr(kafka_writer, "ASK_SECONDS", 0.1)
+    monkeypatch.setitem(kafka_writer.OWN, "message.timeout.ms", 200)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return KafkaClient(f"127.0.0.1:{probe.getsockname()[1]}")
+
+
+def write(produce: _Produce, *messages: tuple[bytes | None, bytes]) -> None:
+    """Write one bundle."""
+    produce.start_bundle()
+    for message in messages:
+        produce.process(message)
+    produce.finish_bundle()
+
+
+def test_a_bundle_that_the_broker_does_not_take_fails(nowhere: KafkaClient) -> None:
+    produce = _Produce(nowhere, "answers", 10_000)
+    with pytest.raises(KafkaWriteError, match=r"topic 'answers': 2 messages were not taken.*; they are sent again"):
+        write(produce, (b"1", b"one"), (b"2", b"two"))
+    produce.teardown()
+
+
+def test_an_empty_bundle_needs_no_broker(nowhere: KafkaClient) -> None:
+    produce = _Produce(nowhere, "answers", TopicLimit(nowhere, "answers"))
+    write(produce)
+    produce.teardown()
+
+
+def test_a_limit_that_cannot_be_asked_for_fails_the_bundle(nowhere: KafkaClient) -> None:
+    with pytest.raises(KafkaWriteError, match="topic 'answers': its largest message is not known"):
+        TopicLimit(nowhere, "answers").ask()
