@@ -20,6 +20,10 @@ logger = logging.getLogger(__name__)
 _RELEASE_NAME = re.compile(r"(?:.*/)?0*([0-9]+)(?:\.json)?")
 
 
+CHUNK_ROWS = 8
+"""Rows of a chunk that cost about as much as a single request."""
+
+
 class FleetModelHandler(ModelHandler[Request | Chunk, PredictionResult, ResidentFleet]):
     """Answers requests with the process's resident fleet.
 
@@ -34,7 +38,8 @@ class FleetModelHandler(ModelHandler[Request | Chunk, PredictionResult, Resident
 
     Args:
         config: Which resident fleet; equal ones in a process share it.
-        max_batch_rows: Most rows predicted in one call; a chunk of more is a batch of its own.
+        max_batch_rows: Most single requests predicted in one call; so many rows of a chunk as ``CHUNK_ROWS`` count as
+            one. A chunk of more is a batch of its own.
     """
 
     def __init__(self, config: ResidentConfig, *, max_batch_rows: int = 256) -> None:
@@ -43,7 +48,7 @@ class FleetModelHandler(ModelHandler[Request | Chunk, PredictionResult, Resident
         super().__init__(
             min_batch_size=max_batch_rows,
             max_batch_size=max_batch_rows,
-            element_size_fn=lambda request: min(len(request), max_batch_rows) if isinstance(request, Chunk) else 1,
+            element_size_fn=lambda one: -(-len(one) // CHUNK_ROWS) if isinstance(one, Chunk) else 1,
         )
         self._config = config
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from modelfleet.data.schema import Feature
 from modelfleet.serving.answer import Answer, DeadLetter, read_request
 from modelfleet.serving.chunk import MAX_ROWS, Chunk, parse_message
-from modelfleet.serving.chunk_answer import ChunkAnswer, ChunkOutcome, answer_chunk, read_answer
+from modelfleet.serving.chunk_answer import ChunkAnswer, ChunkOutcome, answer_chunks, read_answer
 from modelfleet.serving.loading import LoadedFleet, load_bundle
 from modelfleet.serving.predict import Failure, Prediction, predict_rows
 from modelfleet.serving.request import BadRequestError, parse_request
@@ -50,7 +50,7 @@ def by_column(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
 def answered(fleet: LoadedFleet, data: bytes) -> ChunkOutcome:
     chunk = parse_message(data)
     assert isinstance(chunk, Chunk)
-    return answer_chunk(fleet, chunk, fleet="sales", process="p", now=NOW)
+    return next(answer_chunks(fleet, [chunk], fleet="sales", process="p", now=NOW))
 
 
 def outcomes(answer: ChunkAnswer) -> list[tuple[Any, ...]]:
@@ -97,6 +97,20 @@ def test_rows_in_a_chunk_are_answered_as_if_they_came_alone(mixed: LoadedFleet, 
         outcome = answered(mixed, data)
         assert outcomes(outcome.answers[0]) == expected
         assert [letter.row for letter in outcome.dead_letters] == [i for i, one in enumerate(expected) if not one[4]]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@given(st.lists(st.tuples(st.lists(ROW | USUAL, min_size=1, max_size=4), st.booleans(), st.booleans()), max_size=5))
+def test_chunks_of_a_batch_are_answered_as_if_each_came_alone(
+    mixed: LoadedFleet, chunks: list[tuple[list[dict[str, Any]], bool, bool]]
+) -> None:
+    lines = []
+    for rows, as_columns, fewer in chunks:
+        kept = [{name: value for name, value in row.items() if not (fewer and name == "x")} for row in rows]
+        lines.append(line(columns=by_column(kept)) if as_columns else line(rows=kept))
+    parsed = [parse_message(data) for data in lines]
+    together = list(answer_chunks(mixed, parsed, fleet="sales", process="p", now=NOW))
+    assert together == [answered(mixed, data) for data in lines]
 
 
 @pytest.mark.parametrize("shape", ["rows", "columns"])

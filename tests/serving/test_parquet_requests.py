@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from modelfleet.serving.answer import Answer, DeadLetter
 from modelfleet.serving.chunk import Chunk
-from modelfleet.serving.chunk_answer import answer_chunk
+from modelfleet.serving.chunk_answer import answer_chunks
 from modelfleet.serving.loading import load_bundle
 from modelfleet.serving.parquet_requests import CHUNK_ROWS, read_requests
 from modelfleet.serving.request import parse_request
@@ -59,7 +59,7 @@ def test_each_row_is_answered_under_its_own_id_at_its_own_time(shop: Any, tmp_pa
     table = table.set_column(2, "x", pa.array([1.0, math.nan, 666.0, 2.0]))
     [chunk], _ = read(write(table, tmp_path))
     fleet = load_bundle(shop.bundle(), fleet="sales", generation=7)
-    outcome = answer_chunk(fleet, chunk, fleet="sales", process="p", now=NOW)
+    (outcome,) = answer_chunks(fleet, [chunk], fleet="sales", process="p", now=NOW)
     assert all(isinstance(answer, Answer) for answer in outcome.answers)
     assert [(a.request_id, a.prediction, a.event_time) for a in outcome.answers if isinstance(a, Answer)] == [
         ("r-0", 101.0, "2026-01-31T12:00:00+00:00"),
@@ -126,5 +126,5 @@ def test_a_file_that_is_gone_is_one_dead_letter(tmp_path: Path) -> None:
 def test_a_file_of_ids_only_fails_row_by_row(shop: Any, tmp_path: Path) -> None:
     [chunk], _ = read(write(rows(2).select(["request_id"]), tmp_path))
     fleet = load_bundle(shop.bundle(), fleet="sales", generation=7)
-    outcome = answer_chunk(fleet, chunk, fleet="sales", process="p", now=NOW)
+    (outcome,) = answer_chunks(fleet, [chunk], fleet="sales", process="p", now=NOW)
     assert (len(outcome.answers), [letter.request_id for letter in outcome.dead_letters]) == (0, ["r-0", "r-1"])

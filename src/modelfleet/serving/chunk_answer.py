@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from modelfleet.serving.answer import Answer, DeadLetter, ascii_json, known_fields
-from modelfleet.serving.chunk_predict import predict_chunk
+from modelfleet.serving.chunk_predict import predict_chunks
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from modelfleet.serving.answer import ServedBy
@@ -78,17 +79,25 @@ class ChunkOutcome:
     dead_letters: tuple[DeadLetter, ...]
 
 
-def answer_chunk(serving: LoadedFleet, chunk: Chunk, *, fleet: str, process: str, now: datetime) -> ChunkOutcome:
-    """Answer a chunk. Never raises for data; a bad row costs no other.
+def answer_chunks(
+    serving: LoadedFleet, chunks: Sequence[Chunk], *, fleet: str, process: str, now: datetime
+) -> Iterator[ChunkOutcome]:
+    """Answer chunks, one outcome each, in order. Never raises for data; a bad row costs no other.
 
     Args:
         serving: The models that answer.
-        chunk: What is asked.
+        chunks: What is asked.
         fleet: The fleet's name.
         process: This process's name.
         now: The time, with a time zone.
     """
-    predicted = predict_chunk(serving, chunk)
+    for chunk, predicted in zip(chunks, predict_chunks(serving, chunks), strict=True):
+        yield _outcome(chunk, predicted, serving.generation, fleet, process, now)
+
+
+def _outcome(
+    chunk: Chunk, predicted: PredictedChunk, generation: int, fleet: str, process: str, now: datetime
+) -> ChunkOutcome:
     answers = _together if chunk.ids is None else _each
     dead = tuple(
         DeadLetter.of(
@@ -98,13 +107,13 @@ def answer_chunk(serving: LoadedFleet, chunk: Chunk, *, fleet: str, process: str
             now=now,
             request_id=chunk.request_id if chunk.ids is None else chunk.ids[position],
             entity=predicted.entity[position],
-            generation=serving.generation,
+            generation=generation,
             row=position if chunk.ids is None else None,
         )
         for position, reason in enumerate(predicted.error)
         if reason is not None
     )
-    return ChunkOutcome(serving.generation, answers(chunk, predicted, serving.generation, fleet, process, now), dead)
+    return ChunkOutcome(generation, answers(chunk, predicted, generation, fleet, process, now), dead)
 
 
 def _together(

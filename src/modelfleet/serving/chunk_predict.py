@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,6 +46,13 @@ class PredictedChunk:
     served_by: list[ServedBy | None]
     error: list[str | None]
 
+    def part(self, first: int, last: int) -> PredictedChunk:
+        """Return the results of some of the rows."""
+        rows = slice(first, last)
+        return PredictedChunk(
+            self.entity[rows], self.prediction[rows], self.score[rows], self.served_by[rows], self.error[rows]
+        )
+
 
 def predict_chunk(fleet: LoadedFleet, chunk: Chunk) -> PredictedChunk:
     """Predict a chunk's rows; each has a prediction or a reason, the same as if it had come alone.
@@ -56,6 +64,36 @@ def predict_chunk(fleet: LoadedFleet, chunk: Chunk) -> PredictedChunk:
     if chunk.rows is not None:
         return predict_each(fleet, chunk.rows)
     return _by_column(fleet, chunk.columns or {}, len(chunk))
+
+
+def predict_chunks(fleet: LoadedFleet, chunks: Sequence[Chunk]) -> list[PredictedChunk]:
+    """Predict chunks, each as if it had come alone; those of the same columns are asked together.
+
+    A call of the models has its price however few rows it has, and eight chunks of 256 rows cost hardly more than two.
+
+    Args:
+        fleet: The loaded models.
+        chunks: Any number of them.
+    """
+    results: dict[int, PredictedChunk] = {}
+    alike: dict[frozenset[str], list[int]] = {}
+    for number, chunk in enumerate(chunks):
+        if chunk.columns:
+            alike.setdefault(frozenset(chunk.columns), []).append(number)
+        else:
+            results[number] = predict_chunk(fleet, chunk)
+    for names, members in alike.items():
+        parts = [chunks[number].columns or {} for number in members]
+        together = (
+            parts[0]
+            if len(parts) == 1
+            else {name: list(chain.from_iterable(part[name] for part in parts)) for name in names}
+        )
+        bounds = [0, *accumulate(len(chunks[number]) for number in members)]
+        found = _by_column(fleet, together, bounds[-1])
+        for number, first, last in zip(members, bounds, bounds[1:], strict=False):
+            results[number] = found if len(members) == 1 else found.part(first, last)
+    return [results[number] for number in range(len(chunks))]
 
 
 def predict_each(fleet: LoadedFleet, rows: Sequence[Any]) -> PredictedChunk:

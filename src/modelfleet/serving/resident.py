@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from modelfleet.errors import LedgerEmptyError, ReleaseError
 from modelfleet.releases.ledger import Ledger
 from modelfleet.serving.cache import BundleCache
-from modelfleet.serving.chunk_answer import answer_chunk
+from modelfleet.serving.chunk_answer import answer_chunks
 from modelfleet.serving.chunk_predict import predict_each
 from modelfleet.serving.denylist import Denylist
 from modelfleet.serving.lease import PERIODS, Lease, LeaseFolder, LeaseKeeper, Refusal, process_name
@@ -169,12 +169,9 @@ class ResidentFleet:
         answers = single_answers(
             singles, predicted, fleet=self.fleet, process=self.process, generation=serving.generation, now=now
         )
-        return [
-            next(answers)
-            if isinstance(request, Request)
-            else answer_chunk(serving, request, fleet=self.fleet, process=self.process, now=now)
-            for request in requests
-        ]
+        chunks = [request for request in requests if not isinstance(request, Request)]
+        outcomes = answer_chunks(serving, chunks, fleet=self.fleet, process=self.process, now=now)
+        return [next(answers) if isinstance(request, Request) else next(outcomes) for request in requests]
 
     def close(self) -> None:
         """Stop the threads and remove the lease; calling it again does nothing."""
