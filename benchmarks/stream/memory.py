@@ -13,7 +13,8 @@ class Memory:
 
     Attributes:
         private: Theirs alone (USS).
-        shared: Pages that others have mapped too, each counted by its share (PSS less USS).
+        shared: Pages that others have mapped too, such as libraries (RSS less USS). Not by their share (PSS), which
+            falls and rises with what else runs on the machine.
     """
 
     private: int
@@ -35,7 +36,7 @@ def memory_of(processes: Iterable[int]) -> Memory:
         except psutil.NoSuchProcess:
             continue
         private += found.uss
-        shared += found.pss - found.uss
+        shared += found.rss - found.uss
     return Memory(private, shared)
 
 
