@@ -20,7 +20,8 @@ from benchmarks.stream.stage import Stage, Topics, wait_for_answers
 from benchmarks.stream.traffic import Traffic
 
 ADDED = ("added_latency", "latency_p50", "latency_p99")
-RATES = ("throughput_keyed", "throughput_keyed_side_input", "throughput_chunks", "throughput_entities")
+AGAINST_SINGLES = ("throughput_keyed", "throughput_keyed_side_input", "throughput_chunks")
+RATES = (*AGAINST_SINGLES, "throughput_entities")
 WORKS = (*ADDED, *RATES)
 
 WARM_MESSAGES = 200
@@ -97,7 +98,7 @@ def _jobs(bench: Bench, stage: Stage) -> list[tuple[Side, list[_Backlog]]]:
     ours = [_Backlog(SINGLES, Traffic("single", keys), sizes.backlog)]
     if bench.wants("throughput_chunks"):
         ours.append(_Backlog(CHUNKS, Traffic("chunk", keys, rows=sizes.chunk), sizes.chunks))
-    jobs = [(_fleet(stage, keys), ours)]
+    jobs = [(_fleet(stage, keys), ours)] if bench.wants(*AGAINST_SINGLES) else []
     if bench.wants("throughput_keyed", "throughput_keyed_side_input"):
         told = ["--models", str(bench.folder("models")), "--keys", str(keys)]
         for work, count, more in (
