@@ -6,8 +6,10 @@ were handed over, answers with the time the broker had them), so reading afterwa
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
 
 BATCH = 10_000
-QUIET_SECONDS = 30.0
+QUIET_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -118,9 +120,29 @@ def _ends(consumer: Any, topic: str) -> Iterator[tuple[int, int, int]]:
     """Yield each partition with its first offset and the one after its last."""
     from confluent_kafka import TopicPartition
 
-    for partition in sorted(consumer.list_topics(topic, timeout=10).topics[topic].partitions):
-        first, last = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
-        yield partition, first, last
+    listed = _asked(lambda: consumer.list_topics(topic, timeout=10).topics[topic].partitions)
+    for number in sorted(listed):
+        partition = TopicPartition(topic, number)
+        first, last = _asked(partial(consumer.get_watermark_offsets, partition, timeout=10))
+        yield number, first, last
+
+
+def _asked(question: Callable[[], Any]) -> Any:
+    """Ask the broker, again and again while it does not answer: on a busy machine it may fall out of its own cluster.
+
+    Raises:
+        KafkaException: It does not answer for long.
+    """
+    from confluent_kafka import KafkaException
+
+    deadline = time.monotonic() + QUIET_SECONDS
+    while True:
+        try:
+            return question()
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
 
 
 def _first(prediction: object) -> float:
