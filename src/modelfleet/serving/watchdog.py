@@ -60,6 +60,7 @@ class Watchdog:
         self.denylist = denylist
         self.one_suspect = threading.Lock()
         self._limit = limit_seconds
+        self._period = min(limit_seconds / 4, 1.0)
         self._end = end or _end_process
         self._marks = MarkFile(denylist.marks, process)
         self._since: dict[int, float] = {}  # by slot, of the predictions under way
@@ -68,6 +69,7 @@ class Watchdog:
 
     def start(self) -> None:
         """Begin to watch."""
+        self._put_off()  # before any prediction: a replayed request may hang before the thread first gets to run
         self._thread.start()
 
     @contextmanager
@@ -96,11 +98,9 @@ class Watchdog:
         self._marks.close()
 
     def _watch(self) -> None:
-        period = min(self._limit / 4, 1.0)
         try:
-            while not self._closed.wait(period):
-                # A thread of faulthandler's own, which needs no lock of Python's, and is put off each time
-                faulthandler.dump_traceback_later(GRACE * self._limit + period, exit=True, file=_STDERR)
+            while not self._closed.wait(self._period):
+                self._put_off()
                 now = time.monotonic()
                 late = [slot for slot, since in list(self._since.items()) if now - since > self._limit]
                 if late:
@@ -108,6 +108,10 @@ class Watchdog:
                     return
         finally:
             faulthandler.cancel_dump_traceback_later()
+
+    def _put_off(self) -> None:
+        """Let a thread of faulthandler's own, which needs no lock of Python's, end the process unless put off again."""
+        faulthandler.dump_traceback_later(GRACE * self._limit + self._period, exit=True, file=_STDERR)
 
     def _give_up(self, late: list[int]) -> None:
         reason = f"the prediction took longer than {self._limit:g} s, so the process was ended"
