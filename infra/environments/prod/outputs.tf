@@ -13,11 +13,6 @@ output "engine_yaml" {
   value       = module.platform.engine_yaml
 }
 
-output "fleet_patches" {
-  description = "Per fleet, a merge patch that moves all of a fleet that was served from folders: engine, engine_options, and the source, sink and notices of serving."
-  value       = module.platform.fleet_patches
-}
-
 output "environment" {
   description = "Environment variables of whoever runs modelfleet against this platform; Composer has them already."
   value       = module.platform.environment

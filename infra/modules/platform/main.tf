@@ -54,7 +54,6 @@ module "pubsub" {
   fleets             = var.fleets
   chunked            = var.chunked
   predictions_tables = { for fleet, table in module.bigquery.predictions : fleet => table if !contains(var.chunked, fleet) }
-  promoters          = { airflow = local.airflow }
   workers            = { worker = local.worker }
   clients            = var.clients
 }

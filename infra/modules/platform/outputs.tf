@@ -13,19 +13,6 @@ output "engine_yaml" {
   value       = yamlencode({ engine = "dataflow", engine_options = local.engine_options })
 }
 
-output "fleet_patches" {
-  description = "Per fleet, a merge patch that moves all of a fleet that was served from folders: engine, engine_options, and the source, sink and notices of serving."
-  value = {
-    for fleet, serving in module.pubsub.serving :
-    fleet => jsonencode({
-      engine         = "dataflow"
-      engine_options = local.engine_options
-      # Null takes out what only a folder has
-      serving = merge(serving, { source = merge(serving.source, { requests = null }) })
-    })
-  }
-}
-
 output "environment" {
   description = "Environment variables of whoever runs modelfleet against this platform; Composer has them already."
   value       = local.environment

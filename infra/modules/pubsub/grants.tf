@@ -38,25 +38,6 @@ resource "google_pubsub_topic_iam_member" "publisher" {
   member  = each.value.member
 }
 
-# Dataflow looks a topic up before it writes to it
-resource "google_pubsub_topic_iam_member" "viewer" {
-  for_each = local.worker_topics
-
-  project = var.project
-  topic   = google_pubsub_topic.this[each.value.topic].name
-  role    = "roles/pubsub.viewer"
-  member  = each.value.member
-}
-
-resource "google_pubsub_topic_iam_member" "teller" {
-  for_each = var.promoters
-
-  project = var.project
-  topic   = google_pubsub_topic.notices.name
-  role    = "roles/pubsub.publisher"
-  member  = each.value
-}
-
 resource "google_pubsub_subscription_iam_member" "subscriber" {
   for_each = merge(local.worker_subscriptions, local.client_subscriptions)
 

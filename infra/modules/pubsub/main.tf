@@ -104,14 +104,13 @@ resource "google_pubsub_subscription" "reader" {
   }
 }
 
-# Two tell of a release: who promotes, by a message with the fleet's name, and the bucket, of a new object
 resource "google_pubsub_subscription" "notices" {
   for_each = var.fleets
 
   project              = var.project
   name                 = "${each.key}-releases"
   topic                = google_pubsub_topic.notices.id
-  filter               = "attributes.fleet = \"${each.key}\" OR hasPrefix(attributes.objectId, \"fleets/${each.key}/releases/\")"
+  filter               = "hasPrefix(attributes.objectId, \"fleets/${each.key}/releases/\")"
   ack_deadline_seconds = 10
 
   # The ledger is polled too: a notice that is an hour old tells nothing new

@@ -20,29 +20,6 @@ output "subscriptions" {
   }
 }
 
-output "serving" {
-  description = "Per fleet, the parts of the section serving of its spec that say where requests come from, where answers go, and where releases are told of."
-  value = {
-    for fleet in keys(var.fleets) : fleet => {
-      source = {
-        kind         = "pubsub"
-        subscription = "projects/${var.project}/subscriptions/${google_pubsub_subscription.requests[fleet].name}"
-      }
-      sink = {
-        kind         = "pubsub"
-        answers      = "projects/${var.project}/topics/${google_pubsub_topic.this["${fleet}-answers"].name}"
-        dead_letters = "projects/${var.project}/topics/${google_pubsub_topic.this["${fleet}-dead-letters"].name}"
-      }
-      updates = "event"
-      notices = {
-        kind         = "pubsub"
-        topic        = "projects/${var.project}/topics/${google_pubsub_topic.notices.name}"
-        subscription = "projects/${var.project}/subscriptions/${google_pubsub_subscription.notices[fleet].name}"
-      }
-    }
-  }
-}
-
 output "notice_topic" {
   description = "Id of the topic that is told of new releases."
   value       = google_pubsub_topic.notices.id

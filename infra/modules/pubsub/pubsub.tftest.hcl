@@ -7,7 +7,6 @@ variables {
   predictions_tables = { income = "acme-fleets-dev.modelfleet.income_predictions" }
   workers            = { worker = "serviceAccount:worker@example.iam.gserviceaccount.com" }
   clients            = { shop = "serviceAccount:shop@example.iam.gserviceaccount.com" }
-  promoters          = { airflow = "serviceAccount:airflow@example.iam.gserviceaccount.com" }
 }
 
 run "example" {
@@ -101,8 +100,8 @@ run "a_fleet_is_told_of_its_own_releases" {
   command = plan
 
   assert {
-    condition     = google_pubsub_subscription.notices["income"].filter == "attributes.fleet = \"income\" OR hasPrefix(attributes.objectId, \"fleets/income/releases/\")"
-    error_message = "The filter names the fleet, and its ledger."
+    condition     = google_pubsub_subscription.notices["income"].filter == "hasPrefix(attributes.objectId, \"fleets/income/releases/\")"
+    error_message = "The filter names the fleet's ledger."
   }
 }
 
@@ -122,20 +121,6 @@ run "each_does_only_his_part" {
   assert {
     condition     = length([for grant in google_pubsub_subscription_iam_member.subscriber : grant if endswith(grant.subscription, "-requests") && grant.member != var.workers.worker]) == 0
     error_message = "Only workers take requests."
-  }
-}
-
-run "only_promoters_tell_of_releases" {
-  command = plan
-
-  assert {
-    condition     = [for grant in google_pubsub_topic_iam_member.teller : grant.member] == ["serviceAccount:airflow@example.iam.gserviceaccount.com"]
-    error_message = "Airflow tells."
-  }
-
-  assert {
-    condition     = output.serving["income"].notices.subscription == "projects/acme-fleets-dev/subscriptions/income-releases"
-    error_message = "And the fleet's job hears it by its own subscription."
   }
 }
 

@@ -72,12 +72,6 @@ variable "predictions_tables" {
   }
 }
 
-variable "promoters" {
-  description = "Who tells of releases, by a name of your choice: members."
-  type        = map(string)
-  default     = {}
-}
-
 variable "workers" {
   description = "Who answers requests, by a name of your choice: members."
   type        = map(string)

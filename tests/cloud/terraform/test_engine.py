@@ -13,9 +13,6 @@ from infra.tests.workspace import ENVIRONMENTS, Workspace
 from modelfleet.engines.options import Job, command_line, pipeline_options
 from modelfleet.home import Home
 from modelfleet.spec import load_spec, override, parse_spec
-from modelfleet.spec.notices import PubsubNotices
-from modelfleet.spec.sink import PubsubSinkSpec
-from modelfleet.spec.source import PubsubSourceSpec
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 INCOME = REPOSITORY / "fleets/income.yaml"
@@ -45,21 +42,6 @@ def test_the_patch_moves_a_fleet_to_dataflow(workspace: Workspace, environment: 
     assert (local.engine, moved.engine) == ("local", "dataflow")
     assert moved.engine_options == patch["engine_options"]
     assert override(moved, {"engine": "local", "engine_options": None}) == local
-
-
-@pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_a_fleets_patch_moves_its_requests_and_answers_too(workspace: Workspace, environment: str) -> None:
-    found = outputs(workspace, environment)
-    spec = override(load_spec(INCOME), json.loads(found["fleet_patches"]["income"]))
-    assert spec.engine_options == found["engine_options"]
-    serving = spec.serving
-    assert isinstance(serving.source, PubsubSourceSpec)
-    assert isinstance(serving.sink, PubsubSinkSpec)
-    assert isinstance(serving.notices, PubsubNotices)
-    assert serving.source.subscription == found["subscriptions"]["income"]["requests"]
-    assert serving.sink.answers == found["topics"]["income"]["answers"]
-    assert serving.sink.dead_letters == found["topics"]["income"]["dead_letters"]
-    assert serving.notices.subscription == found["subscriptions"]["income"]["releases"]
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
