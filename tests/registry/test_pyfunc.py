@@ -108,7 +108,7 @@ def test_a_bundle_altered_inside_the_mlflow_model(bundle):
 def test_requirements_are_pinned_and_only_what_is_needed(bundle_of, bundle, tmp_path):
     plain = requirements(bundle)
     assert [line.partition("==")[0] for line in plain] == [
-        "mlflow", "numpy", "pandas", "pyarrow", "pydantic", "ruamel.yaml",
+        "mlflow", "numpy", "orjson", "pandas", "pyarrow", "pydantic", "ruamel.yaml",
     ]  # fmt: skip
     assert all(line.partition("==")[2] for line in plain)
     estimator = {"estimator": "sklearn.linear_model.LogisticRegression"}

@@ -9,7 +9,7 @@ from modelfleet.bundles.libraries import installed
 if TYPE_CHECKING:
     from modelfleet.bundles.reader import Bundle
 
-ALWAYS = ("mlflow", "numpy", "pandas", "pyarrow", "pydantic", "ruamel.yaml")
+ALWAYS = ("mlflow", "numpy", "orjson", "pandas", "pyarrow", "pydantic", "ruamel.yaml")
 
 
 def requirements(bundle: Bundle) -> list[str]:
