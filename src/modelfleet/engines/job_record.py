@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -13,6 +14,9 @@ from modelfleet.whole_file import write_whole
 
 if TYPE_CHECKING:
     from modelfleet.home import Home
+
+STARTING_POINTS = 2
+"""So many of them are tried before a job starts with nothing; savepoints beyond are superseded."""
 
 KEPT_JOBS = 3
 """So many jobs of a fleet are remembered, the newest ones."""
@@ -47,12 +51,15 @@ class JobRecord(BaseModel):
             graph=graph,
         )
 
-    def starting_points(self, checkpoints: Path) -> Iterator[Path]:
-        """Yield where the next job can go on, the newest first: of each job its savepoint, then its last checkpoint.
+    def starting_points(self, checkpoints: Path) -> list[Path]:
+        """Return where the next job can go on, the newest first: of each job its savepoint, then its last checkpoint.
 
         Args:
             checkpoints: The folder ``state.checkpoints.dir``.
         """
+        return list(itertools.islice(self._states(checkpoints), STARTING_POINTS))
+
+    def _states(self, checkpoints: Path) -> Iterator[Path]:
         for job_id in self.jobs:
             saved = self.savepoints.get(job_id)
             if saved is not None and Path(saved, "_metadata").is_file():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import itertools
 import json
 import logging
 import shutil
@@ -28,9 +27,6 @@ if TYPE_CHECKING:
     from modelfleet.spec.fleet import FleetSpec
 
 logger = logging.getLogger(__name__)
-
-STARTING_POINTS = 2
-"""So many of them are tried before the job starts with nothing."""
 
 APPEAR_SECONDS = 60.0
 CLUSTER_APPEAR_SECONDS = 300.0
@@ -62,7 +58,7 @@ def submit(spec: FleetSpec, home: Home, server: JobServer, name: str, *, discard
     """
     record = read_record(home, spec.fleet)
     checkpoints = home.flink / "checkpoints"
-    known = [] if discard_state else list(itertools.islice(record.starting_points(checkpoints), STARTING_POINTS))
+    known = [] if discard_state else record.starting_points(checkpoints)
     for point in (*known, None):
         try:
             job, graph = _submit_from(spec, home, server, name, point)
