@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import csv
 
 from modelfleet.home import Home
 from modelfleet.releases.ledger import Ledger
@@ -187,11 +188,25 @@ def test_a_rollback_to_what_never_was_fails_with_the_ledger_unharmed(play: Any, 
     assert released(home) == [1, 2, 3, 4, 5]
 
 
-def test_the_score_dag_scores_a_file(play: Any, airflow_home: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_the_score_dag_scores_a_file(play: Any, home: Home, airflow_home: Path, tmp_path: Path, ending: str) -> None:
+    source = airflow_home / "fleets" / "sales.csv"
+    rows = csv.read_csv(source)
+    if ending == "parquet":
+        source = tmp_path / "sales.parquet"
+        pq.write_table(rows, source, row_group_size=300)
     output = tmp_path / "scored.parquet"
-    run, states = play("shops_score", input=str(airflow_home / "fleets" / "sales.csv"), output=str(output))
+    run, states = play("shops_score", input=str(source), output=str(output))
     assert (run.state, states) == ("success", {"score": "success"})
-    assert pq.read_table(output).num_rows == 800
+    found = pq.read_table(output)
+    assert found.column_names == ["file", "row", "entity", "prediction", "score", "generation", "served_by"]
+    assert found["row"].to_pylist() == list(range(800))
+    assert found["entity"].equals(rows["shop"])
+    newest = Ledger(home.fleet("shops").releases).latest()
+    assert newest is not None
+    assert set(found["generation"].to_pylist()) == {newest.generation}
+    assert set(found["served_by"].to_pylist()) == {"entity"}
+    assert np.abs(found["prediction"].to_numpy() - rows["amount"].to_numpy()).mean() < 1.0
 
 
 def test_training_one_entity_keeps_the_champion_of_the_other(play: Any, home: Home) -> None:
