@@ -8,6 +8,9 @@ from dataclasses import asdict, dataclass
 MAX_BYTES = 4096
 """Longer messages are no notices."""
 
+SEND_SECONDS = 5.0
+"""Longest time a notice may take to be sent; whoever promotes waits for it."""
+
 
 @dataclass(frozen=True)
 class Notice:

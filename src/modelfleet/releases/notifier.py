@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PLACE = "notices.json"
-SEND_SECONDS = 5.0
-"""Longest time a notice may take to be sent; whoever promotes waits for it."""
 
 _NOTICES: TypeAdapter[KafkaNotices | Notices] = TypeAdapter(Notices)
 

@@ -8,8 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from modelfleet.errors import MissingExtraError, NoticeError
-from modelfleet.releases.notice import Notice
-from modelfleet.releases.notifier import SEND_SECONDS
+from modelfleet.releases.notice import SEND_SECONDS, Notice
 
 if TYPE_CHECKING:
     from modelfleet.spec.notices import PubsubNotices
