@@ -71,7 +71,6 @@ def write_bundle(folder: Path, fleet: str, shops: int, mark: int, *, shards: int
     writer = BundleWriter(
         folder / uuid.uuid4().hex, fleet=fleet, task=SCHEMA.task, split_fingerprint="split", run_id=f"run-{mark}"
     )
-    of_shard: list[list[pa.Table]] = [[] for _ in range(shards)]
     parts = list(_parts(shops, mark, size=min(PART, -(-shops // shards))))
     of_shard: dict[int, list[pa.Table]] = {}
     for number, part in enumerate(parts):

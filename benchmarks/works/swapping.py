@@ -132,14 +132,15 @@ def _many(bench: Bench, stage: Stage) -> Iterator[Result]:
         bundles = _bundles(served, name, sizes.many_fleet)
         load = _load(stage, served, sizes.many_fleet, sizes.many_rate)
         swaps, refused = [], []
+        every = min(CORRUPT_EVERY, sizes.many_swaps)
         with sending(load) as generator:
             _warm(stage, served, sizes.warm_seconds)
             for number in range(sizes.many_swaps):
                 if number % 100 == 0:
                     bench.say(f"swap {number} of {sizes.many_swaps}")
-                if number % CORRUPT_EVERY == CORRUPT_EVERY // 2:
+                if number % every == every // 2:
                     bad = write_bundle(served.folders.bundles, name, sizes.many_fleet, 99)
-                    damage(bad, number // CORRUPT_EVERY)
+                    damage(bad, number // every)
                     refused.append(served.refuse(bad).generation)
                 swaps.append(served.swap(*bundles[number % BUNDLES]))
                 memory = memory_of(served.processes())
