@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,7 +104,8 @@ def test_a_better_family_then_back(modelfleet: Command, tmp_path: Path) -> None:
 
     assert modelfleet("pin", spec).code == 2, "a pin says why"
     assert modelfleet("pin", spec, "--reason", "complaints", "--json").json["pinned"]
-    patch = '{"model": {"family": "linear", "parameters": {"alpha": 2.0}}}'
+    linear = {"alpha": 2.0, "max_depth": None, "min_samples_leaf": None}  # null: the tree's own, which linear has not
+    patch = json.dumps({"model": {"family": "linear", "parameters": linear}})
     held = modelfleet("run", spec, "--overrides", patch, "--force", "--run-id", "held", "--json")
     assert held.code == 3, held.err
     assert held.json["promote"] | {"reason": ""} == {"generation": None, "outcome": "pinned", "reason": ""}
