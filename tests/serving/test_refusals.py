@@ -224,9 +224,9 @@ def test_trouble_of_the_process_itself_is_reported_and_tried_until_it_is_over(
         raise trouble
 
     tries: list[int] = []
-    shop.release_of(add=1)
     with monkeypatch.context() as patch:
         patch.setattr("modelfleet.serving.resident.load_release", broken)
+        shop.release_of(add=1)  # not before: the process looks a thousand times a second
         fleet.notice(2)
         shop.until(lambda: len(tries) > 3)
         shop.until(lambda: bool(shop.leases.live()[0].refused))
