@@ -60,13 +60,13 @@ def test_a_broken_bundle_is_refused_with_the_reason_and_the_last_good_one_goes_o
     assert fleet.generation == 1
     assert fleet.refused[0].generation == 2
     assert FAULTS[what] in fleet.refused[0].reason
-    shop.until(lambda: shop.leases.live()[0].refused == fleet.refused)
+    shop.until(lambda: shop.leases.all()[0].refused == fleet.refused)
     assert isinstance(fleet.predict([shop.request()])[0], Answer)
 
     shop.release_of(add=2)  # the next good one is taken
     fleet.notice(3)
     shop.until(lambda: fleet.generation == 3)
-    shop.until(lambda: shop.leases.live()[0].refused == ())
+    shop.until(lambda: shop.leases.all()[0].refused == ())
 
 
 @pytest.mark.parametrize("what", FAULTS)
@@ -77,7 +77,7 @@ def test_start_falls_back_to_the_previous_release_and_reports_it(shop: Any, resi
     shop.release(bad)
     fleet = resident()
     assert fleet.generation == 1
-    assert [refusal.generation for refusal in shop.leases.live()[0].refused] == [2]
+    assert [refusal.generation for refusal in shop.leases.all()[0].refused] == [2]
 
 
 def test_start_with_nothing_that_can_be_loaded_names_every_reason(shop: Any) -> None:
@@ -171,8 +171,8 @@ def test_a_bad_release_is_refused_once(shop: Any, resident: Make, monkeypatch: A
     shop.until(lambda: bool(fleet.refused))
     for _ in range(20):
         fleet.notice(2)
-    renewed = shop.leases.live()[0].renewed_at
-    shop.until(lambda: shop.leases.live()[0].renewed_at > renewed)
+    renewed = shop.leases.all()[0].renewed_at
+    shop.until(lambda: shop.leases.all()[0].renewed_at > renewed)
     assert tried == [2]
 
 
@@ -229,13 +229,13 @@ def test_trouble_of_the_process_itself_is_reported_and_tried_until_it_is_over(
         shop.release_of(add=1)  # not before: the process looks a thousand times a second
         fleet.notice(2)
         shop.until(lambda: len(tries) > 3)
-        shop.until(lambda: bool(shop.leases.live()[0].refused))
-        (refusal,) = shop.leases.live()[0].refused
+        shop.until(lambda: bool(shop.leases.all()[0].refused))
+        (refusal,) = shop.leases.all()[0].refused
         assert (refusal.generation, refusal.passing) == (2, True)
         assert str(trouble) in refusal.reason
         assert fleet.generation == 1
     shop.until(lambda: fleet.generation == 2)
-    shop.until(lambda: shop.leases.live()[0].refused == ())
+    shop.until(lambda: shop.leases.all()[0].refused == ())
 
 
 def test_when_the_newest_is_bad_the_newest_good_one_is_taken(shop: Any, resident: Make) -> None:
@@ -247,4 +247,4 @@ def test_when_the_newest_is_bad_the_newest_good_one_is_taken(shop: Any, resident
     shop.release(bad)
     fleet.notice(3)
     shop.until(lambda: fleet.generation == 2)
-    shop.until(lambda: [r.generation for r in shop.leases.live()[0].refused] == [3])
+    shop.until(lambda: [r.generation for r in shop.leases.all()[0].refused] == [3])

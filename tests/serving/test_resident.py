@@ -61,7 +61,7 @@ def test_a_newer_release_is_found_without_a_notice(shop: Any, resident: Make) ->
     fleet = resident(lease_seconds=0.02)
     shop.release_of(add=1)
     shop.until(lambda: fleet.generation == 2)
-    shop.until(lambda: shop.leases.live()[0].serving == 2)
+    shop.until(lambda: shop.leases.all()[0].serving == 2)
 
 
 def test_older_and_repeated_notices_do_nothing(shop: Any, resident: Make, monkeypatch: Any) -> None:
@@ -255,7 +255,7 @@ def test_the_lease_names_the_bundles_in_memory_and_the_one_being_loaded(
 ) -> None:
     first = shop.release_of()
     fleet = resident()
-    lease = shop.leases.live()[0]
+    lease = shop.leases.all()[0]
     assert (lease.bundle, lease.holding) == (first.bundle.uri, (first.bundle.uri,))
     go_on = threading.Event()
 
@@ -267,12 +267,12 @@ def test_the_lease_names_the_bundles_in_memory_and_the_one_being_loaded(
     second = shop.release_of(add=1)
     fleet.notice(2)
     both = (first.bundle.uri, second.bundle.uri)
-    shop.until(lambda: shop.leases.live()[0].holding == both)
-    assert shop.leases.live()[0].bundle == first.bundle.uri
+    shop.until(lambda: shop.leases.all()[0].holding == both)
+    assert shop.leases.all()[0].bundle == first.bundle.uri
     batch = fleet._current()  # what a batch holds that is not done when the swap comes
     go_on.set()
-    shop.until(lambda: shop.leases.live()[0].bundle == second.bundle.uri)
-    assert shop.leases.live()[0].holding == both
+    shop.until(lambda: shop.leases.all()[0].bundle == second.bundle.uri)
+    assert shop.leases.all()[0].holding == both
     del batch
     fleet._keeper.renew()
-    shop.until(lambda: gc.collect() >= 0 and [fleet._keeper.renew()] and shop.leases.live()[0].holding == both[1:])
+    shop.until(lambda: gc.collect() >= 0 and [fleet._keeper.renew()] and shop.leases.all()[0].holding == both[1:])
