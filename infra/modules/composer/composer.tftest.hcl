@@ -105,7 +105,7 @@ run "no_index" {
   command = plan
 
   variables {
-    package_index = "pypi.example"
+    package_index = "index.example"
   }
 
   expect_failures = [var.package_index]
