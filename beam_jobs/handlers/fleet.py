@@ -34,7 +34,8 @@ class FleetModelHandler(ModelHandler[Request | Chunk, PredictionResult, Resident
 
     It also works in a pipeline of your own, without ``ReleaseSignal``, where every release file is the signal::
 
-        RunInference(FleetModelHandler(config), model_metadata_pcoll=WatchFilePattern(f"{releases}/*.json"))
+        signal = pipeline | WatchFilePattern(f"{releases}/*.json") | EachAtOnce()
+        RunInference(FleetModelHandler(config), model_metadata_pcoll=signal)
 
     Args:
         config: Which resident fleet; equal ones in a process share it.

@@ -9,9 +9,9 @@ from pathlib import PurePosixPath
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
-from apache_beam.transforms import trigger, window
 
 from beam_jobs.handlers.beam_inference import ModelMetadata
+from beam_jobs.transforms.each_at_once import EachAtOnce
 from beam_jobs.transforms.release_signal import NAMESPACE
 
 logger = logging.getLogger(__name__)
@@ -61,13 +61,4 @@ class ModelNotices(beam.PTransform):
         """Apply to the lines of the notices."""
         first = pcoll.pipeline | "Default model" >> beam.Create([ModelMetadata(model_id="", model_name="")])
         later = pcoll | "Read" >> beam.ParDo(_Read())
-        return (
-            (first, later)
-            | "Default and notices" >> beam.Flatten()
-            | "Each at once"
-            >> beam.WindowInto(
-                window.GlobalWindows(),
-                trigger=trigger.Repeatedly(trigger.AfterCount(1)),
-                accumulation_mode=trigger.AccumulationMode.DISCARDING,
-            )
-        )
+        return (first, later) | "Default and notices" >> beam.Flatten() | EachAtOnce()

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
-from apache_beam.transforms import trigger, window
 
+from beam_jobs.transforms.each_at_once import EachAtOnce
 from beam_jobs.transforms.release_signal import NAMESPACE
 from beam_jobs.transforms.ticks import Ticks
 from modelfleet.releases.ledger import Ledger
@@ -112,13 +112,4 @@ class ReleaseWatch(beam.PTransform):
             | "Clock" >> Ticks(self._poll_seconds if self._notices is None else min(self._poll_seconds, TICK_SECONDS))
             | "Newest release" >> beam.ParDo(newest)
         )
-        return (
-            (seed, later)
-            | "Seed and news" >> beam.Flatten()
-            | "Each at once"
-            >> beam.WindowInto(
-                window.GlobalWindows(),
-                trigger=trigger.Repeatedly(trigger.AfterCount(1)),
-                accumulation_mode=trigger.AccumulationMode.DISCARDING,
-            )
-        )
+        return (seed, later) | "Seed and news" >> beam.Flatten() | "Each at once" >> EachAtOnce()

@@ -15,6 +15,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_jobs.handlers.beam_inference import RunInference
 from beam_jobs.handlers.fleet import FleetModelHandler
+from beam_jobs.transforms.each_at_once import EachAtOnce
 from beam_jobs.transforms.jsonl_parts import JsonlParts
 from beam_jobs.transforms.model_notices import ModelNotices
 from beam_jobs.transforms.outcomes import Outcomes
@@ -32,7 +33,8 @@ def build(pipeline: beam.Pipeline, options: argparse.Namespace) -> None:
     )
     if options.signal == "watch":
         # Any file of the ledger there is must match before the start, and no name ever comes back: releases keep both
-        signal = pipeline | "Releases" >> WatchFilePattern(f"{folders.releases}/*.json", interval=0.5)
+        files = pipeline | "Releases" >> WatchFilePattern(f"{folders.releases}/*.json", interval=0.5)
+        signal = files | EachAtOnce()
     else:
         lines, _ = pipeline | "Notices" >> RequestFolder(options.notices, poll_seconds=0.1)
         signal = lines | "Releases" >> ModelNotices()

@@ -19,6 +19,7 @@ from apache_beam.ml.inference.utils import WatchFilePattern
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_jobs.handlers.beam_inference import RunInference
+from beam_jobs.transforms.each_at_once import EachAtOnce
 from beam_jobs.transforms.jsonl_parts import JsonlParts
 from beam_jobs.transforms.model_notices import ModelNotices
 from beam_jobs.transforms.request_parsing import ParseRequests
@@ -90,7 +91,7 @@ def build(pipeline: beam.Pipeline, options: argparse.Namespace) -> None:
     """Requests from one folder, answers to another; newer models by the signal that was asked for."""
     columns = options.columns.split(",")
     if options.signal == "watch":
-        signal = pipeline | "Models" >> WatchFilePattern(options.models, interval=0.5)
+        signal = pipeline | "Models" >> WatchFilePattern(options.models, interval=0.5) | EachAtOnce()
     else:
         lines, _ = pipeline | "Notices" >> RequestFolder(options.notices, poll_seconds=0.1)
         signal = lines | "Models" >> ModelNotices()
