@@ -12,7 +12,7 @@ from beam_jobs.transforms.kafka_writer import KafkaWriter, TopicLimit
 from beam_jobs.transforms.messages import AnswerMessages, LetterMessages
 from modelfleet.serving.answer import Answer, DeadLetter
 from modelfleet.serving.chunk_answer import ChunkAnswer
-from modelfleet.serving.kafka_client import KafkaClient
+from modelfleet.spec.kafka_client import KafkaClient
 
 PUBSUB_LIMIT = 9_500_000
 """Bytes; Pub/Sub takes 10 MB, with what goes around the message."""

@@ -12,7 +12,7 @@ from beam_jobs.transforms.kafka_source import KafkaSource
 from beam_jobs.transforms.request_source import RequestFolder
 from modelfleet.serving.answer import DeadLetter
 from modelfleet.serving.chunk import Chunk
-from modelfleet.serving.kafka_client import KafkaClient
+from modelfleet.spec.kafka_client import KafkaClient
 
 
 @dataclass(frozen=True)

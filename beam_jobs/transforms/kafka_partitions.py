@@ -13,7 +13,7 @@ from apache_beam.transforms.userstate import BagStateSpec
 from beam_jobs.transforms.kafka_position import Partition
 from beam_jobs.transforms.kafka_reader import BOUNDS_SECONDS, DEFAULTS, OWN
 from beam_jobs.transforms.ticks import Ticks
-from modelfleet.serving.kafka_client import KafkaClient
+from modelfleet.spec.kafka_client import KafkaClient
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from beam_jobs.transforms.kafka_reader import DEFAULTS, OWN, PartitionReader
-from modelfleet.serving.kafka_client import KafkaClient
+from modelfleet.spec.kafka_client import KafkaClient
 
 COMMIT_SECONDS = 1.0
 """The group's offsets are committed so often, not with every bundle: a bundle that waits to be finalised keeps its

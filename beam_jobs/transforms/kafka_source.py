@@ -17,7 +17,7 @@ from beam_jobs.transforms.kafka_partitions import KafkaPartitions, Start
 from beam_jobs.transforms.kafka_position import ENDLESS, Partition, Positions
 from beam_jobs.transforms.kafka_readers import READERS, Pace
 from beam_jobs.transforms.release_signal import NAMESPACE
-from modelfleet.serving.kafka_client import KafkaClient
+from modelfleet.spec.kafka_client import KafkaClient
 
 EVERYTHING = (GlobalWindow(),)
 

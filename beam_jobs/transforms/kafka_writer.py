@@ -9,7 +9,7 @@ from typing import Any
 
 import apache_beam as beam
 
-from modelfleet.serving.kafka_client import KafkaClient
+from modelfleet.spec.kafka_client import KafkaClient
 
 logger = logging.getLogger(__name__)
 

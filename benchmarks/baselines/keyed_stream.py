@@ -26,7 +26,7 @@ from beam_jobs.transforms.kafka_writer import KafkaWriter
 from beam_jobs.transforms.ticks import Ticks
 from benchmarks.baselines.pass_through import submit, topics_parser
 from benchmarks.stream.shops import ENTITY, FEATURES, ROWS, shop, training_rows
-from modelfleet.serving.kafka_client import KafkaClient
+from modelfleet.spec.kafka_client import KafkaClient
 
 REFRESH_SECONDS = 10.0
 

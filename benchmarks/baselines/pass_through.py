@@ -15,7 +15,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_jobs.transforms.kafka_source import KafkaSource
 from beam_jobs.transforms.kafka_writer import KafkaWriter
-from modelfleet.serving.kafka_client import KafkaClient
+from modelfleet.spec.kafka_client import KafkaClient
 
 
 def topics_parser(name: str) -> argparse.ArgumentParser:

@@ -17,8 +17,8 @@ from beam_jobs.transforms.messages import AnswerMessages, LetterMessages
 from modelfleet.engines.options import IN_PROCESS
 from modelfleet.serving.answer import Answer, DeadLetter
 from modelfleet.serving.chunk_answer import ChunkAnswer
-from modelfleet.serving.kafka_client import KafkaClient
 from modelfleet.serving.resident import ResidentConfig
+from modelfleet.spec.kafka_client import KafkaClient
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
 SMALL = Answer("r", "f", "e", 1.0, None, 3, "entity", None, NOW.isoformat(), "p")

@@ -10,7 +10,7 @@ from beam_jobs.transforms import kafka_readers
 from beam_jobs.transforms.kafka_partitions import Start, _NewPartitions
 from beam_jobs.transforms.kafka_position import Partition
 from beam_jobs.transforms.kafka_readers import KafkaReaders, Pace
-from modelfleet.serving.kafka_client import KafkaClient
+from modelfleet.spec.kafka_client import KafkaClient
 from tests.kafka.broker import Broker
 
 CLIENT = KafkaClient("127.0.0.1:1")

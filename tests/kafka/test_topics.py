@@ -13,8 +13,8 @@ from modelfleet.engines.kafka_topics import check_topics
 from modelfleet.engines.serve import serve
 from modelfleet.errors import EngineUnavailableError, InputError, SpecError
 from modelfleet.home import Home
-from modelfleet.serving.kafka_client import ENVIRONMENT, KafkaClient
 from modelfleet.spec.fleet import FleetSpec
+from modelfleet.spec.kafka_client import ENVIRONMENT, KafkaClient
 from tests.streaming.conftest import Shop
 
 

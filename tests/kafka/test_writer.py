@@ -8,7 +8,7 @@ import pytest
 
 from beam_jobs.transforms import kafka_writer
 from beam_jobs.transforms.kafka_writer import KafkaWriteError, TopicLimit, _Produce
-from modelfleet.serving.kafka_client import KafkaClient
+from modelfleet.spec.kafka_client import KafkaClient
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from modelfleet.releases.manifest import BundleRef
 from modelfleet.releases.notice import MAX_BYTES, Notice, parse_notice
 from modelfleet.releases.notifier import PLACE, Listener, Notifier, listen_at, make_listener
 from modelfleet.releases.pubsub_notices import PubsubListener, PubsubNotifier
+from modelfleet.spec.kafka_client import ENVIRONMENT
 from modelfleet.spec.notices import KafkaNotices, PubsubNotices
 from tests.releases.fake_pubsub import FakePubsub
 
@@ -207,12 +208,12 @@ def test_secrets_come_from_the_environment_and_broken_ones_are_an_error(monkeypa
     notices = KafkaNotices(
         kind="kafka", bootstrap_servers="a:1", topic="t", config={"client.id": "x", "sasl.username": "y"}
     )
-    monkeypatch.setenv(kafka_notices.SECRETS, '{"sasl.username": "z"}')
+    monkeypatch.setenv(ENVIRONMENT, '{"sasl.username": "z"}')
     assert kafka_notices._configuration(notices, {"group.id": "g"}) == {
         "bootstrap.servers": "a:1", "client.id": "x", "sasl.username": "z", "group.id": "g",
     }  # fmt: skip
-    monkeypatch.setenv(kafka_notices.SECRETS, "secret")
-    with pytest.raises(NoticeError, match="topic 't' of a:1"):
+    monkeypatch.setenv(ENVIRONMENT, "secret")
+    with pytest.raises(NoticeError, match=r"topic 't' of a:1: \$MODELFLEET_KAFKA_CONFIG must hold a JSON object"):
         KafkaNotifier(notices).send(Notice("shop", 1))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelfleet.engines.kafka_broker import find_kafka_broker
 from modelfleet.errors import EngineUnavailableError, MissingExtraError, SpecError, nearest
-from modelfleet.serving.kafka_client import ENVIRONMENT, KafkaClient
+from modelfleet.spec.kafka_client import ENVIRONMENT, KafkaClient
 from modelfleet.spec.notices import KafkaNotices
 from modelfleet.spec.sink import KafkaSinkSpec
 from modelfleet.spec.source import KafkaSourceSpec

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import queue
 import threading
 import time
@@ -12,16 +10,14 @@ import uuid
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from modelfleet.errors import MissingExtraError, NoticeError
+from modelfleet.errors import InputError, MissingExtraError, NoticeError
 from modelfleet.releases.notice import SEND_SECONDS, Notice
+from modelfleet.spec.kafka_client import KafkaClient
 
 if TYPE_CHECKING:
     from modelfleet.spec.notices import KafkaNotices
 
 logger = logging.getLogger(__name__)
-
-SECRETS = "MODELFLEET_KAFKA_CONFIG"
-"""Environment variable with a JSON object of librdkafka options, such as ``{"sasl.password": "..."}``."""
 
 LOOK_SECONDS = 30.0
 """How often a listener looks for new partitions."""
@@ -63,7 +59,7 @@ class KafkaNotifier:
                 on_delivery=lambda error, message: failed.append(error) if error else None,
             )
             left = producer.flush(SEND_SECONDS)
-        except (self._kafka.KafkaException, BufferError, ValueError) as error:
+        except (self._kafka.KafkaException, BufferError, InputError) as error:
             raise NoticeError(f"{where}: {error}") from error
         if left or failed:
             raise NoticeError(f"{where}: {failed[0] if failed else f'not sent within {SEND_SECONDS:g} s'}")
@@ -139,10 +135,4 @@ class KafkaListener:
 
 
 def _configuration(notices: KafkaNotices, own: dict[str, Any]) -> dict[str, Any]:
-    """Return a client's options; secret ones from the environment.
-
-    Raises:
-        ValueError: The environment variable does not hold JSON.
-    """
-    secret = json.loads(os.environ.get(SECRETS) or "{}")
-    return {"bootstrap.servers": notices.bootstrap_servers, **notices.config, **secret, **own}
+    return KafkaClient(str(notices.bootstrap_servers), notices.config).configuration(own)
