@@ -49,7 +49,8 @@ def serve_config(spec: FleetSpec, home: Home, *, job: str) -> ServeConfig:
         EngineUnavailableError: The spec means the local Kafka broker, and that does not answer.
     """
     folders = home.fleet(spec.fleet)
-    launch = Ledger(folders.releases).latest()
+    ledger = Ledger(folders.releases)
+    launch = ledger.latest()
     if launch is None:
         raise LedgerEmptyError(spec.fleet)
     serving = spec.serving
@@ -66,6 +67,7 @@ def serve_config(spec: FleetSpec, home: Home, *, job: str) -> ServeConfig:
             predict_seconds=serving.predict_seconds,
             cache=serving.cache or str(home.cache / "bundles"),
             cache_mb=serving.cache_mb,
+            public_keys=ledger.keys.texts,
         ),
         launch=launch.generation,
         requests=_requests(spec, home),

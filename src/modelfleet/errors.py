@@ -14,10 +14,12 @@ The tree (the number is the exit code of the command line)::
     ├── RetryableError                 4  an outside system failed and a retry may help
     │   ├── RegistryUnavailableError      MLflow does not answer
     │   ├── EngineUnavailableError        the job server, or the job, does not answer
+    │   ├── SigningUnavailableError       the key service that signs releases does not answer
     │   ├── RunBusyError                  another process works on this run
     │   └── ReleaseConflictError          somebody else published this generation first
     ├── BundleError                    1  a bundle is truncated, tampered with or does not fit
     ├── ReleaseError                   1  a release manifest is unreadable or names nothing
+    │   └── SignatureError                it is not signed by a key that is believed here, or was altered since
     └── StepError                      1  a step of the loop was called before the one it needs
 
 Retryable is a type: ``except RetryableError`` is the whole retry policy.
@@ -100,6 +102,10 @@ class EngineUnavailableError(RetryableError):
     """The engine (job server, cluster, cloud) or the job on it does not answer."""
 
 
+class SigningUnavailableError(RetryableError):
+    """The key service that signs releases does not answer; nothing was published."""
+
+
 class RunBusyError(RetryableError):
     """Another process works on the same run just now."""
 
@@ -118,6 +124,10 @@ class BundleError(ModelfleetError):
 
 class ReleaseError(ModelfleetError):
     """A release manifest is unreadable, or names a bundle that is not there."""
+
+
+class SignatureError(ReleaseError):
+    """A release is not signed by a key that is believed here, or is not what that key signed; it must not serve."""
 
 
 class StepError(ModelfleetError):

@@ -73,11 +73,13 @@ def wrong_commands(text: str) -> list[str]:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     wrong = []
     for line in shell_lines(text):
-        match = re.match(r"modelfleet ([a-z][\w-]*)(.*)", line)
+        match = re.match(r"modelfleet ([a-z][\w-]*)( [a-z]+)?(.*)", line)
         if match is None:
             continue
-        command = commands.get(match[1])
-        options = re.findall(r"(?<!\S)--[a-z-]+", re.sub(r"'[^']*'|\"[^\"]*\"|#.*", "", match[2]))
+        command, rest = commands.get(match[1]), (match[2] or "") + match[3]
+        if match[2] and hasattr(command, "commands"):  # a group, such as `keys`
+            command, rest = command.commands.get(match[2].strip()), match[3]
+        options = re.findall(r"(?<!\S)--[a-z-]+", re.sub(r"'[^']*'|\"[^\"]*\"|#.*", "", rest))
         params = [] if command is None else command.params
         known = {"--help", *(name for p in params for name in (*p.opts, *p.secondary_opts))}
         if command is None or not set(options) <= known:
@@ -156,12 +158,12 @@ def test_no_page_names_this_machine() -> None:
 
 
 def test_what_is_wrong_is_found() -> None:
-    commands = "$ modelfleet serf x.yaml\nmodelfleet run x.yaml --fast\n"
+    commands = "$ modelfleet serf x.yaml\nmodelfleet run x.yaml --fast\nmodelfleet keys old\n"
     text = f"[a](no/such.md) `docs/no.md` `make nothing`\n```\n{commands}```\n"
     assert broken_links(README, text) == ["no/such.md"]
     assert missing_paths(text) == ["docs/no.md"]
     assert unknown_targets(text) == ["nothing"]
-    assert wrong_commands(text) == ["modelfleet serf x.yaml", "modelfleet run x.yaml --fast"]
+    assert wrong_commands(text) == ["modelfleet serf x.yaml", "modelfleet run x.yaml --fast", "modelfleet keys old"]
     with pytest.raises(Exception, match="marginn"):
         check_yaml("gate: { marginn: 0.1 }")
     with pytest.raises(Exception, match="max_depth"):

@@ -13,6 +13,7 @@ from modelfleet.cli.export import export
 from modelfleet.cli.gc import gc
 from modelfleet.cli.history import history
 from modelfleet.cli.init import init
+from modelfleet.cli.keys import keys
 from modelfleet.cli.output import reports_errors
 from modelfleet.cli.pin import pin, unpin
 from modelfleet.cli.rollback import rollback
@@ -31,6 +32,7 @@ app = typer.Typer(
 
 for command in (init, run, serve, score, status, history, rollback, pin, unpin, gc, export, doctor, bench):
     app.command()(reports_errors(command))
+app.add_typer(keys, name="keys")
 
 
 def _print_version(wanted: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import re
@@ -11,13 +10,14 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from modelfleet.errors import ReleaseConflictError, ReleaseError
 from modelfleet.releases.floor import leased_floor
 from modelfleet.releases.guard import bundles_in_place
-from modelfleet.releases.manifest import FORMAT, BundleRef, Reason, Release
+from modelfleet.releases.manifest import BundleRef, Reason, Release
 from modelfleet.releases.notifier import announce
+from modelfleet.releases.release_file import parse, signed, to_bytes
+from modelfleet.signing.keyring import Keyring
+from modelfleet.signing.signer import Signer, signer_from_environment
 
 logger = logging.getLogger(__name__)
 
@@ -27,20 +27,38 @@ NAME = re.compile(r"(\d{10})\.json")
 class Ledger:
     """The releases of one fleet.
 
+    Where public keys are configured, a release that none of them signed is no release: it is passed over like a damaged
+    one by whoever reads the ledger, so that nothing is served, compared with or built upon that nobody vouches for.
+
     Attributes:
         folder: Where they lie; need not exist yet.
         leases: Folder of the serving processes' leases, which remember numbers even if a release file is deleted.
+        keys: Whose releases are believed; where there is none, everybody's.
     """
 
-    def __init__(self, folder: str | Path, leases: str | Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: str | Path,
+        leases: str | Path | None = None,
+        *,
+        keys: Keyring | None = None,
+        signer: Signer | None = None,
+    ) -> None:
         """Point at a ledger; reads nothing.
 
         Args:
             folder: ``FleetHome.releases``.
             leases: ``FleetHome.leases``; None means the folder ``leases`` beside the ledger.
+            keys: Whose releases are believed; None means those of the environment.
+            signer: Signs what is published; None means that of the environment, if it names one.
+
+        Raises:
+            InputError: The environment names public keys that are not there.
         """
         self.folder = Path(folder)
         self.leases = self.folder.parent / "leases" if leases is None else Path(leases)
+        self.keys = Keyring.from_environment() if keys is None else keys
+        self._signer = signer
 
     @property
     def fleet(self) -> str:
@@ -91,6 +109,7 @@ class Ledger:
         """Return one release.
 
         Raises:
+            SignatureError: It is not signed by a key that is believed, or was altered.
             ReleaseError: There is none of this number, or its file is damaged.
         """
         path = self.path(generation)
@@ -100,7 +119,7 @@ class Ledger:
             known = self.generations()
             there = f"there are {known[0]} to {known[-1]}" if known else "there is none yet"
             raise ReleaseError(f"{path}: no release {generation} ({error.strerror}); {there}") from None
-        return _parse(data, path, generation)
+        return parse(data, str(path), generation, self.keys, self.fleet)
 
     def publish(
         self,
@@ -142,6 +161,8 @@ class Ledger:
 
         Raises:
             ReleaseConflictError: Somebody else published in the meantime; nothing was written.
+            InputError: It would not be signed, or by a key that is not believed; nothing was written.
+            SigningUnavailableError: The key service does not answer; nothing was written.
         """
         newest = self.newest()
         if after is not None and after != newest:
@@ -166,6 +187,7 @@ class Ledger:
             nonce=uuid.uuid4().hex,
             created_at=datetime.now(UTC),
         )
+        release = signed(release, self._signer or signer_from_environment(), self.keys)
         self._write(release)
         announce(self.folder, release)
         return release
@@ -176,8 +198,8 @@ class Ledger:
         self.folder.mkdir(parents=True, exist_ok=True)
         temporary = self.folder / f".{release.nonce}.tmp"
         try:
-            with temporary.open("w", encoding="utf-8") as stream:
-                stream.write(release.model_dump_json(indent=1) + "\n")
+            with temporary.open("wb") as stream:
+                stream.write(to_bytes(release))
                 stream.flush()
                 os.fsync(stream.fileno())
             os.link(temporary, path)
@@ -203,23 +225,3 @@ class Ledger:
                 problems.append(str(error))
                 logger.warning("%s; passed over", error)
         return releases, problems
-
-
-def _parse(data: bytes, path: Path, generation: int) -> Release:
-    damaged = "it is damaged and cannot serve; publish another by a run or a rollback"
-    try:
-        document = json.loads(data)
-    except ValueError as error:
-        raise ReleaseError(f"{path}: not JSON ({error}), {len(data)} bytes: {damaged}") from None
-    number = document.get("format") if isinstance(document, dict) else None
-    if number != FORMAT:
-        raise ReleaseError(f"{path}: release format {number!r}, this version reads {FORMAT}: {damaged}")
-    try:
-        release = Release.model_validate_json(data)
-    except ValidationError as error:
-        issue = error.errors(include_url=False)[0]
-        field = ".".join(str(part) for part in issue["loc"])
-        raise ReleaseError(f"{path}: {field} is {issue['input']!r}: {issue['msg']}: {damaged}") from None
-    if release.generation != generation:
-        raise ReleaseError(f"{path}: says generation {release.generation}, its name says {generation}: {damaged}")
-    return release

@@ -55,6 +55,20 @@ class BundleRef(BaseModel):
         return Bundle.open(self.uri, sha256=self.sha256, verify=verify)
 
 
+class Signature(BaseModel):
+    """Who vouches for a release: for all of it, and by its bundle's hash for every byte of the bundle.
+
+    Attributes:
+        key: Id of the public key that checks it.
+        ed25519: The signature's 64 bytes in base64.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str = Field(pattern="^[0-9a-f]{16}$")
+    ed25519: str = Field(pattern="^[A-Za-z0-9+/]{86}==$")
+
+
 class Release(BaseModel):
     """One generation of a fleet.
 
@@ -74,6 +88,7 @@ class Release(BaseModel):
         pooled_only: Whether the pooled model answers for every entity.
         nonce: Random; by it a writer whose success was lost recognises its own file.
         created_at: When.
+        signature: Who vouches for it; None where nothing signs.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -93,3 +108,4 @@ class Release(BaseModel):
     pooled_only: bool = False
     nonce: str
     created_at: AwareDatetime
+    signature: Signature | None = None

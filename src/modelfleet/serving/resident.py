@@ -26,6 +26,7 @@ from modelfleet.serving.request import Request
 from modelfleet.serving.resident_config import ResidentConfig
 from modelfleet.serving.single_answer import single_answers
 from modelfleet.serving.watchdog import Watchdog
+from modelfleet.signing.keyring import Keyring
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -315,7 +316,7 @@ def get_resident(config: ResidentConfig) -> ResidentFleet:
         resident = _residents.get(key)
         if resident is None or resident.closed:
             resident = ResidentFleet(
-                Ledger(config.releases, config.leases),
+                Ledger(config.releases, config.leases, keys=Keyring.from_texts(config.public_keys) or None),
                 LeaseFolder(Path(config.leases)),
                 fleet=config.fleet,
                 job=config.job,

@@ -22,6 +22,8 @@ class ResidentConfig:
         predict_seconds: Longest prediction; None for any time.
         cache: Folder where this machine keeps bundles that are named by a URL; empty reads them there each time.
         cache_mb: Most megabytes (of 10^6 bytes) of files there.
+        public_keys: Whose releases are believed, as ``Keyring.texts`` tells them, so that a worker needs no key file;
+            empty means those of the process's environment.
     """
 
     fleet: str
@@ -35,3 +37,4 @@ class ResidentConfig:
     predict_seconds: float | None = None
     cache: str = ""
     cache_mb: int = 10_000
+    public_keys: tuple[str, ...] = ()
