@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from modelfleet.home import Home
+from modelfleet.registry.mlflow import MlflowRegistry
 
 
 @dataclass(frozen=True)
@@ -30,9 +34,20 @@ class Ended:
 Command = Callable[..., Ended]
 
 
+@pytest.fixture(scope="session")
+def empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database without a run: its tables cost seconds to make, and every test wants its own."""
+    home = Home(tmp_path_factory.mktemp("mlflow"))
+    MlflowRegistry(f"sqlite:///{home.mlflow / 'mlflow.db'}").floor("nothing")
+    return home.mlflow / "mlflow.db"
+
+
 @pytest.fixture
-def modelfleet(tmp_path: Path) -> Command:
+def modelfleet(tmp_path: Path, empty_mlflow: Path) -> Command:
     """Run ``modelfleet`` in a folder of its own."""
+    own = Home(tmp_path / "home").mlflow / "mlflow.db"
+    own.parent.mkdir(parents=True)
+    shutil.copyfile(empty_mlflow, own)
 
     def run(*words: str | Path, env: dict[str, str] | None = None) -> Ended:
         inherited = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}

@@ -22,7 +22,7 @@ TABLE = "MODELFLEET_FAULTS"
 """Name of the environment variable that names the page whose table is renewed."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def campaign(tmp_path_factory: pytest.TempPathFactory, kafka: Broker) -> Iterator[Campaign]:
     """A fleet that is served, with 100 requests a second; every test does something to it."""
     subprocess.run([REPOSITORY / "infra" / "flink" / "build.sh"], check=True)

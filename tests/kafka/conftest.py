@@ -61,7 +61,7 @@ class KafkaShop(Shop):
         return [DeadLetter.from_json(message.value()) for message in self.tails["dead_letters"].messages()]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def streaming(kafka: Broker) -> Iterator[Live]:
     """The streaming job of a fleet with one release, between topics."""
     subprocess.run([REPOSITORY / "infra" / "flink" / "build.sh"], check=True)

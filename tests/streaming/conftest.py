@@ -184,7 +184,7 @@ def job_server_jar() -> Path:
     return REPOSITORY / ".build" / "flink" / "job-server.jar"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def live(tmp_path_factory: pytest.TempPathFactory, job_server_jar: Path) -> Iterator[Live]:
     """A job server on free ports and the streaming job of a fleet with one release."""
     with contextlib.ExitStack() as stack:
