@@ -65,15 +65,16 @@ class Bench:
         """Return a new, empty place below the scratch folder."""
         return self.scratch / f"{next(self._number):03d}-{name}"
 
-    def champion(self, data: Path, parameters: Mapping[str, Any] | None = None) -> Path:
+    def champion(self, data: Path, parameters: Mapping[str, Any] | None = None, shards: int | None = None) -> Path:
         """Return a home folder in which all models of a first run serve.
 
         Args:
             data: What they are trained on.
             parameters: Of the trees; None means those of the candidates.
+            shards: Into which the fleet is divided; None means the spec's default.
         """
         home = self.folder("home")
-        self.once(Side("a first champion", "benchmarks.ours.champion", _told(home, data, parameters)))
+        self.once(Side("a first champion", "benchmarks.ours.champion", _told(home, data, parameters, shards)))
         return home
 
     def pickled_champions(self, data: Path) -> Path:
@@ -134,8 +135,8 @@ class Bench:
         return [Side(name, BASELINES[name], config, most_rounds=2) for name in chosen]
 
 
-def _told(home: Path, data: Path, parameters: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {"home": str(home), "data": str(data), "parameters": dict(parameters or {})}
+def _told(home: Path, data: Path, parameters: Mapping[str, Any] | None, shards: int | None) -> dict[str, Any]:
+    return {"home": str(home), "data": str(data), "parameters": dict(parameters or {}), "shards": shards}
 
 
 def cpu(measured: Sequence[Measured]) -> list[float]:

@@ -26,7 +26,7 @@ class TrainFleet(beam.DoFn):
 
     def process(self, _: bytes) -> None:
         """Sample, fit the pooled model, choose among candidates if there are any, evaluate every shard, finish."""
-        job = TrainingJob.load(self._folder).ready()
+        job = TrainingJob.load(self._folder, alone=True).ready()
         in_order = sorted(job.shards)
         largest_first = sorted(in_order, key=lambda shard: -job.shards[shard].stat().st_size)  # none is left for last
         with ThreadPoolExecutor(self._threads, thread_name_prefix="shard") as pool:

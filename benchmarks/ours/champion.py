@@ -1,4 +1,4 @@
-"""The first release of a fleet, before anything is measured: ``home``, ``data``, ``parameters``."""
+"""The first release of a fleet, before anything is measured: ``home``, ``data``, ``parameters``, ``shards``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from benchmarks.ours.fleet import publish_first
 
 def setup(config: Config) -> Work:
     """Return the work: prepare, train, publish."""
-    return lambda: {"units": publish_first(Path(config["home"]), Path(config["data"]), config.get("parameters"))}
+    home, data = Path(config["home"]), Path(config["data"])
+    return lambda: {"units": publish_first(home, data, config.get("parameters"), config.get("shards"))}
 
 
 if __name__ == "__main__":

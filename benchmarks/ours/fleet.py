@@ -29,12 +29,13 @@ CHAMPION: dict[str, Any] = {"max_depth": 4, "min_samples_leaf": 5}
 """Parameters of the trees that serve."""
 
 
-def census_spec(data: Path, parameters: Mapping[str, Any] | None = None) -> FleetSpec:
+def census_spec(data: Path, parameters: Mapping[str, Any] | None = None, shards: int | None = None) -> FleetSpec:
     """Return the spec of the census fleet: defaults wherever there is one.
 
     Args:
         data: A Parquet file with Adult's columns.
         parameters: Of the trees; None means ``CANDIDATE``.
+        shards: Into which the fleet is divided; None means the spec's default.
     """
     columns: dict[str, Any] = dict.fromkeys(NUMBERS, "number") | dict.fromkeys(CATEGORIES, "category")
     columns |= {
@@ -49,16 +50,25 @@ def census_spec(data: Path, parameters: Mapping[str, Any] | None = None) -> Flee
         "data": {"source": str(data), "target": TARGET, "columns": columns},
         "model": {"family": "tree", "parameters": dict(parameters or CANDIDATE)},
         "evaluation": {"slices": list(SLICES)},
+        "resources": {} if shards is None else {"shards": shards},
     }
     return parse_spec(document, origin="benchmark")
 
 
-def begin(home: Path, data: Path, parameters: Mapping[str, Any] | None = None, *, force: bool = False) -> Run:
+def begin(
+    home: Path,
+    data: Path,
+    parameters: Mapping[str, Any] | None = None,
+    shards: int | None = None,
+    *,
+    force: bool = False,
+) -> Run:
     """Begin a run, and leave what the step validate leaves where nothing is wrong.
 
     Great Expectations costs the same whatever is trained, and no baseline has it, so it is not part of any work.
     """
-    run = Run.open(Home(home), census_spec(data, parameters), run_id=f"run-{uuid.uuid4().hex[:12]}", force=force)
+    spec = census_spec(data, parameters, shards)
+    run = Run.open(Home(home), spec, run_id=f"run-{uuid.uuid4().hex[:12]}", force=force)
     run.write("quarantine", {})
     run.write("validation", {"success": True, "statistics": {}, "failed_expectations": [], "data_docs": ""})
     return run
@@ -73,7 +83,9 @@ def throw_away(run: Run) -> Iterator[Run]:
         shutil.rmtree(run.folder, ignore_errors=True)
 
 
-def publish_first(home: Path, data: Path, parameters: Mapping[str, Any] | None = None) -> int:
+def publish_first(
+    home: Path, data: Path, parameters: Mapping[str, Any] | None = None, shards: int | None = None
+) -> int:
     """Let all models of a first run serve, and write the fleet's spec beside the ledger.
 
     Returns:
@@ -82,7 +94,7 @@ def publish_first(home: Path, data: Path, parameters: Mapping[str, Any] | None =
     from benchmarks.ours.direct import prepare_directly, train_directly
     from modelfleet.bundles.reader import Bundle
 
-    run = begin(home, data, parameters)
+    run = begin(home, data, parameters, shards)
     prepare_directly(run)
     train_directly(run)
     bundle = Bundle.open(run.candidate)

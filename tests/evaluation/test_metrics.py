@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 
 from modelfleet.evaluation import ranking
-from modelfleet.evaluation.metrics import metric_names, metrics_by_segment
+from modelfleet.evaluation.metrics import metric_names, metrics_by_segment, metrics_of_each
 from modelfleet.evaluation.undefined import Undefined, undefined_text, why_undefined
 from modelfleet.spec.evaluation import EvaluationSpec
 from modelfleet.spec.fleet import Task
@@ -105,6 +105,19 @@ def test_regression_equals_scikit_learn(rows: list[tuple[int, float, float]]) ->
             assert np.isnan(found["r2"][s])
         elif np.ptp(y[own]) > 1e-6:  # below, both are rounding errors divided by rounding errors
             np.testing.assert_allclose(found["r2"][s], sk.r2_score(y[own], p[own]), rtol=1e-6, atol=1e-9)
+
+
+@settings(max_examples=50, deadline=None)
+@given(data=st.data())
+def test_several_at_once_are_what_each_is_alone(data: st.DataObject) -> None:
+    p, y, segment, size = data.draw(classified(3))
+    predictions = {"one": p, "other": p[::-1].copy(), "none": np.full_like(p, np.nan)}
+    found = metrics_of_each(Task.MULTICLASS, predictions, y, segment, size)
+    assert list(found) == list(predictions)
+    for who, prediction in predictions.items():
+        alone = metrics_by_segment(Task.MULTICLASS, prediction, y, segment, size)
+        for name, values in alone.items():
+            np.testing.assert_array_equal(found[who][name], values, err_msg=f"{name} of {who}")
 
 
 def test_one_class_leaves_auc_undefined_and_the_rest_defined() -> None:

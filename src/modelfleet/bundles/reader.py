@@ -96,7 +96,8 @@ class Bundle:
         Columns ``entity``, ``path``, ``row``, ``family``, ``rows_train``, ``run_id``, ``split_fingerprint``,
         ``holdout_threshold``, ``loss``, metrics.
         """
-        return pq.read_table(pa.BufferReader(self.read(self.manifest.index)))
+        with pq.ParquetFile(pa.BufferReader(self.read(self.manifest.index))) as file:
+            return file.read(use_threads=False)
 
     @cached_property
     def files(self) -> dict[str, ShardFile]:

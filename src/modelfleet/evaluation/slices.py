@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modelfleet.evaluation.losses import loss_name, row_losses
-from modelfleet.evaluation.metrics import DEFAULT, metric_names, metrics_by_segment
+from modelfleet.evaluation.metrics import DEFAULT, metric_names, metrics_of_each
 from modelfleet.evaluation.paired import Observations
 from modelfleet.evaluation.undefined import undefined_text
 
@@ -64,11 +64,8 @@ def slice_shard(
     segment = np.repeat(np.arange(len(holdout.entities), dtype=np.int64), np.diff(holdout.bounds))
     observations = Observations.group(holdout.row_hash, segment, len(holdout.entities))
     loss = loss_name(schema.task, policy)
-    losses = {
-        who: row_losses(loss, prediction, holdout.target, policy.clip)
-        for who in SLICED
-        if (prediction := predictions.get(who)) is not None
-    }
+    there = {who: prediction for who in SLICED if (prediction := predictions.get(who)) is not None}
+    losses = {who: row_losses(loss, each, holdout.target, policy.clip) for who, each in there.items()}
     entities = pa.array(holdout.entities, pa.string())
     fields = slice_schema(schema.task)
     tables = [fields.empty_table()]
@@ -84,16 +81,15 @@ def slice_shard(
             "rows_holdout": np.bincount(here, minlength=size),
             "rows_independent": own.counts,
         }
+        metrics = metrics_of_each(schema.task, there, holdout.target, here, size, options) if there else {}
         for who in SLICED:
-            prediction = predictions.get(who)
-            if prediction is None:
+            if who not in there:
                 columns |= {f"{who}_{name}": np.full(size, np.nan) for name in ("loss", *metric_names(schema.task))}
                 columns[f"undefined_{who}"] = ["no_prediction"] * size
                 continue
-            metrics = metrics_by_segment(schema.task, prediction, holdout.target, here, size, options)
             columns[f"{who}_loss"] = own.mean(losses[who])
-            columns |= {f"{who}_{name}": found for name, found in metrics.items()}
-            columns[f"undefined_{who}"] = undefined_text(schema.task, metrics, prediction, here, size)
+            columns |= {f"{who}_{name}": found for name, found in metrics[who].items()}
+            columns[f"undefined_{who}"] = undefined_text(schema.task, metrics[who], there[who], here, size)
         arrays = [pa.array(columns[f.name], f.type, from_pandas=False) for f in fields]
         tables.append(pa.Table.from_arrays(arrays, schema=fields))
     return pa.concat_tables(tables)

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from modelfleet.evaluation.losses import loss_name, row_losses
-from modelfleet.evaluation.metrics import DEFAULT, metric_names, metrics_by_segment
+from modelfleet.evaluation.metrics import DEFAULT, metric_names, metrics_of_each
 from modelfleet.evaluation.paired import Observations
 from modelfleet.evaluation.undefined import undefined_text
 
@@ -133,6 +133,8 @@ def evaluate_shard(
     segment = np.repeat(np.arange(size, dtype=np.int64), rows)
     observations = Observations.group(holdout.row_hash, segment, size)
     loss = loss_name(schema.task, policy)
+    there = {who: prediction for who in WHO if (prediction := predictions.get(who)) is not None}
+    metrics = metrics_of_each(schema.task, there, holdout.target, segment, size, options) if there else {}
     losses: dict[str, NDArray[np.float64]] = {}
     columns: dict[str, object] = {
         "entity": list(holdout.entities),
@@ -147,17 +149,15 @@ def evaluate_shard(
         "unchanged": np.zeros(size, dtype=bool) if standing.unchanged is None else standing.unchanged,
     }
     for who in WHO:
-        prediction = predictions.get(who)
-        if prediction is None:
+        if who not in there:
             columns |= {f"{who}_{name}": np.full(size, np.nan) for name in ("loss", *metric_names(schema.task))}
             columns[f"undefined_{who}"] = ["no_prediction"] * size
             continue
-        losses[who] = row_losses(loss, prediction, holdout.target, policy.clip)
+        losses[who] = row_losses(loss, there[who], holdout.target, policy.clip)
         columns[f"{who}_loss"] = observations.mean(losses[who])
-        metrics = metrics_by_segment(schema.task, prediction, holdout.target, segment, size, options)
-        columns |= {f"{who}_{name}": values for name, values in metrics.items()}
+        columns |= {f"{who}_{name}": values for name, values in metrics[who].items()}
         if who in MEASURED:
-            columns[f"undefined_{who}"] = undefined_text(schema.task, metrics, prediction, segment, size)
+            columns[f"undefined_{who}"] = undefined_text(schema.task, metrics[who], there[who], segment, size)
     for reference in REFERENCES:
         if "candidate" in losses and reference in losses:
             mean, error, count = observations.difference(losses["candidate"], losses[reference])

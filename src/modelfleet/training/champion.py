@@ -9,15 +9,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modelfleet.bundles.loaded import LoadedBundle
-from modelfleet.data.encode import encode_table
 from modelfleet.families.base import ENTITY
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from modelfleet.bundles.reader import Bundle
+    from modelfleet.data.encoded import EncodedRows
+    from modelfleet.data.schema import Schema
     from modelfleet.training.job import TrainingJob
 
 
@@ -38,7 +39,8 @@ class Champion:
         self._job = job
         self._bundle = bundle
         self._entities = entities
-        self._loaded = LoadedBundle(bundle, entities=entities)
+        pooled = job.champion_pooled
+        self._loaded = LoadedBundle(bundle, memory=None if pooled is None else pooled.memory, entities=entities)
         wanted = pa.array(sorted(set(entities)), pa.string())
         self._index = bundle.index.filter(pc.is_in(bundle.index[ENTITY], value_set=wanted))
 
@@ -72,19 +74,22 @@ class Champion:
             return f"the champion knows other classes ({', '.join(sorted(unknown))} on one side only); not comparable"
         return ""
 
-    def predict(self, rows: pa.Table, entities: Sequence[str]) -> NDArray[np.float64]:
-        """Return what serves these rows now, (n, outputs) in the run's classes; NaN where nothing comparable does."""
-        if self._comparable():
-            return np.full((rows.num_rows, self._job.schema.outputs), np.nan)
-        return self._ordered(self._loaded.predict_encoded(lambda schema: encode_table(schema, rows), entities).values)
+    def predict(self, encode: Callable[[Schema], EncodedRows], entities: Sequence[str]) -> NDArray[np.float64]:
+        """Return what serves some rows now, (n, outputs) in the run's classes; NaN where nothing comparable does.
 
-    def predict_pooled(self, rows: pa.Table) -> NDArray[np.float64]:
-        """Return the champion's pooled model's predictions, (n, outputs); NaN where it has none to compare."""
+        Args:
+            encode: Returns the n rows encoded by a schema; called once per schema that is needed.
+            entities: The entity of each row.
+        """
         if self._comparable():
-            return np.full((rows.num_rows, self._job.schema.outputs), np.nan)
-        return self._ordered(
-            self._loaded.predict_pooled(lambda schema: encode_table(schema, rows), rows.num_rows).values
-        )
+            return np.full((len(entities), self._job.schema.outputs), np.nan)
+        return self._ordered(self._loaded.predict_encoded(encode, entities).values)
+
+    def predict_pooled(self, encode: Callable[[Schema], EncodedRows], rows: int) -> NDArray[np.float64]:
+        """Return the champion's pooled model's predictions, (rows, outputs); NaN where it has none to compare."""
+        if self._comparable():
+            return np.full((rows, self._job.schema.outputs), np.nan)
+        return self._ordered(self._loaded.predict_pooled(encode, rows).values)
 
     def _ordered(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Put the champion's columns into the order of the run's classes."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from modelfleet.data.encode import encode_table
 from modelfleet.data.split import TRAIN, VALIDATION
 from modelfleet.evaluation.table import HoldoutShard, Standing
 from modelfleet.families.base import ENTITY
@@ -16,6 +17,8 @@ from modelfleet.families.base import ENTITY
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from modelfleet.data.encoded import EncodedRows
+    from modelfleet.data.schema import Schema
     from modelfleet.training.champion import Champion
     from modelfleet.training.job import TrainingJob
     from modelfleet.training.prepared import PreparedShard
@@ -40,7 +43,7 @@ class Fit:
 
 
 def predict_holdout(
-    job: TrainingJob, rows: PreparedShard, fits: Sequence[Fit], champion: Champion | None, pooled: pa.Table | None
+    job: TrainingJob, rows: PreparedShard, fits: Sequence[Fit], champion: Champion | None, pooled: bytes | None
 ) -> dict[str, NDArray[np.float64] | None]:
     """Predict the holdout rows with everything that is compared.
 
@@ -49,7 +52,7 @@ def predict_holdout(
         rows: The shard.
         fits: The models that are to serve, at most one per entity.
         champion: What serves now; None where nothing does.
-        pooled: The candidate's pooled model; None where there is none.
+        pooled: The candidate's pooled model as an Arrow stream; None where there is none.
 
     Returns:
         (n, outputs) for ``candidate``, ``baseline``, ``champion``, ``champion_pooled`` and ``pooled``, NaN where
@@ -73,11 +76,17 @@ def predict_holdout(
         "pooled": None,
     }
     if champion is not None:
-        table = rows.table.take(pa.array(at))
-        found["champion"] = champion.predict(table, [rows.entities[each] for each in segment])
-        found["champion_pooled"] = champion.predict_pooled(table)
+        encodings = {job.schema: encoded}  # whatever the champion's models need besides comes in here
+
+        def encode(schema: Schema) -> EncodedRows:
+            if schema not in encodings:
+                encodings[schema] = encode_table(schema, rows.table.take(pa.array(at)))
+            return encodings[schema]
+
+        found["champion"] = champion.predict(encode, [rows.entities[each] for each in segment])
+        found["champion_pooled"] = champion.predict_pooled(encode, len(at))
     if pooled is not None:
-        found["pooled"] = job.pooled_family.load(pooled).predict(encoded, np.zeros(len(at), dtype=np.int32))
+        found["pooled"] = job.pooled_predictor(pooled).predict(encoded, np.zeros(len(at), dtype=np.int32))
     return found
 
 

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from modelfleet.bundles.loaded import LoadedBundle
 from modelfleet.bundles.reader import Bundle
+from modelfleet.data.arrow_stream import from_bytes
 from modelfleet.data.shard import shard_files
 from modelfleet.errors import DataError, InputError, SpecError, StepError, nearest
 from modelfleet.run import Run
@@ -22,7 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from modelfleet.data.schema import Schema
-    from modelfleet.families.base import Family
+    from modelfleet.families.base import Family, Predictor
+
+
+KEPT_ROWS = 1 << 18
+"""A fleet of at most this many rows, some 50 MB encoded, is read and encoded once where one process trains it all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,20 +38,22 @@ class TrainingJob:
     Attributes:
         run: The run.
         schema: The resolved schema of its data.
+        alone: Whether this process trains the whole fleet, so that it meets every shard more than once.
     """
 
     run: Run
     schema: Schema
+    alone: bool = False
 
     @classmethod
-    def load(cls, folder: str | Path) -> TrainingJob:
+    def load(cls, folder: str | Path, *, alone: bool = False) -> TrainingJob:
         """Return the training step of the run in a folder.
 
         Raises:
             StepError: There is no run, or it has not been prepared.
         """
         run = Run.load(folder)
-        return cls(run, run.schema())
+        return cls(run, run.schema(), alone)
 
     def ready(self) -> TrainingJob:
         """Read all there is to read now and return itself: wrong input fails here, and threads find it done.
@@ -56,7 +64,8 @@ class TrainingJob:
             BundleError: The champion's bundle is not what its release says.
         """
         _ = (self.shards, self.columns, self.families, self.quarantined, self.split_fingerprint, self.champion)
-        _ = (self.profile, self.sample_seed)
+        _ = (self.profile, self.sample_seed, self.champion_pooled)
+        _ = (self._kept, self._keeps, self._predictors)
         for name in self.run.spec.evaluation.slices:
             if name not in self.columns:
                 raise SpecError(
@@ -103,6 +112,20 @@ class TrainingJob:
         """The pooled model's family."""
         return self._families[1]
 
+    def pooled_predictor(self, model: bytes) -> Predictor:
+        """Return the candidate's pooled model ready to predict, made so once for all shards of a worker.
+
+        Args:
+            model: The table of one model, as an Arrow stream.
+        """
+        if model not in self._predictors:
+            self._predictors[model] = self.pooled_family.load(from_bytes(model))
+        return self._predictors[model]
+
+    @cached_property
+    def _predictors(self) -> dict[bytes, Predictor]:
+        return {}
+
     @cached_property
     def _families(self) -> tuple[tuple[Family, ...], Family]:
         return make_families(self.run.spec.model, self.schema)
@@ -123,7 +146,25 @@ class TrainingJob:
             DataError: The file is not a prepared shard.
         """
         only = None if whole else self.run.entities
-        return PreparedShard.read(self.shards[shard], self.schema, only, fit_validation=not self.choosing)
+        rows = self._kept.get(shard)
+        if rows is None:
+            keeps = self._keeps
+            read = None if keeps else only
+            rows = PreparedShard.read(self.shards[shard], self.schema, read, fit_validation=not self.choosing)
+            if not keeps:
+                return rows
+            _ = rows.encoded
+            self._kept[shard] = rows
+        return rows if only is None else rows.only(only)
+
+    @cached_property
+    def _kept(self) -> dict[int, PreparedShard]:
+        return {}
+
+    @cached_property
+    def _keeps(self) -> bool:
+        names = ("rows_train", "rows_validation", "rows_holdout")
+        return self.alone and sum(int(self.profile[name].to_numpy().sum()) for name in names) <= KEPT_ROWS
 
     @cached_property
     def quarantined(self) -> Mapping[str, str]:
@@ -149,6 +190,11 @@ class TrainingJob:
         """The bundle to compare with; its files are hashed when they are read."""
         ref = self.run.record.champion
         return None if ref is None or ref.damaged else Bundle.open(ref.bundle, sha256=ref.sha256, verify=False)
+
+    @cached_property
+    def champion_pooled(self) -> LoadedBundle | None:
+        """The champion's pooled model in memory, which every shard compares with; None where there is no champion."""
+        return None if self.champion is None else LoadedBundle(self.champion, entities=())
 
     def check_entities(self) -> None:
         """Refuse a run for entities that the data does not have.

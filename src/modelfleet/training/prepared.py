@@ -66,7 +66,8 @@ class PreparedShard:
             DataError: The file is not a prepared shard.
         """
         try:
-            table = pq.read_table(path, use_threads=False, read_dictionary=[ENTITY])
+            with pq.ParquetFile(path, read_dictionary=[ENTITY]) as file:
+                table = file.read(use_threads=False)
         except (OSError, pa.ArrowException) as error:
             raise DataError(f"{path}: not a readable prepared shard ({error}); run the step 'prepare' again") from error
         missing = [name for name in ROW_COLUMNS if name not in table.column_names]
@@ -89,11 +90,11 @@ class PreparedShard:
             table=table.drop_columns(list(ROW_COLUMNS)),
             fit_validation=fit_validation,
         )
-        if only is None:
-            return shard
-        return shard._keep(np.array([entity in only for entity in shard.entities], dtype=bool))
+        return shard if only is None else shard.only(only)
 
-    def _keep(self, wanted: NDArray[np.bool_]) -> PreparedShard:
+    def only(self, entities: frozenset[str]) -> PreparedShard:
+        """Return the rows of some entities."""
+        wanted = np.array([entity in entities for entity in self.entities], dtype=bool)
         rows = np.flatnonzero(wanted[self.segment])
         sizes = np.diff(self.bounds)[wanted]
         return PreparedShard(

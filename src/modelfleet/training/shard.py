@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from modelfleet.bundles.modelfile import write_shard
-from modelfleet.data.arrow_stream import from_bytes, to_bytes
+from modelfleet.data.arrow_stream import to_bytes
 from modelfleet.evaluation.slices import slice_shard
 from modelfleet.evaluation.table import evaluate_shard
 from modelfleet.training.champion import Champion
@@ -121,7 +121,7 @@ def conclude(
         if fit.models.num_rows
     )
     champion = None if job.champion is None else Champion(job, job.champion, rows.entities)
-    predictions = predict_holdout(job, rows, fits, champion, None if pooled is None else from_bytes(pooled))
+    predictions = predict_holdout(job, rows, fits, champion, pooled)
     compared = {who: values for who, values in predictions.items() if who != "champion_pooled"}
     holdout = holdout_of(rows)
     standing = standing_of(job, rows, fits, champion, {**unserved, **failures})

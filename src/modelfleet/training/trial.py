@@ -104,7 +104,7 @@ def try_shard(job: TrainingJob, shard: int, pooled: bytes | None) -> ShardTrial:
     fitted = np.zeros((size, len(job.families) + 1), dtype=bool)
     failures: dict[int, Mapping[str, str]] = {}
     if pooled is not None:
-        found = job.pooled_family.load(from_bytes(pooled)).predict(encoded, np.zeros(len(at), dtype=np.int32))
+        found = job.pooled_predictor(pooled).predict(encoded, np.zeros(len(at), dtype=np.int32))
         losses[:, 0] = row_losses(loss, found, target, spec.gate.clip)
         fitted[:, 0] = True
     for recipe, family in enumerate(job.families):
