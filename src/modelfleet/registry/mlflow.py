@@ -6,17 +6,16 @@ import logging
 import time
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from modelfleet.registry.artifacts import log_dataset, log_tables
+from modelfleet.registry.artifacts import log_dataset, log_tables, table_tag
 from modelfleet.registry.base import CHAMPION, Logged, RunReport
 from modelfleet.registry.session import mlflow_session, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment
-    from mlflow.entities import Run as MlflowRun
 
     from modelfleet.bundles.reader import Bundle
     from modelfleet.home import Home
@@ -31,6 +30,19 @@ SHA256 = "bundle_sha256"
 GENERATION = "generation"
 LONGEST_PARAM = 6000
 LONGEST_TAG = 5000
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A complete run in MLflow.
+
+    Attributes:
+        run_id: MLflow's id of it.
+        model_id: Of the model logged with it; None where the gate refused.
+    """
+
+    run_id: str
+    model_id: str | None
 
 
 class MlflowRegistry:
@@ -67,13 +79,13 @@ class MlflowRegistry:
             experiment = self._experiment(client, report.fleet)
             version = None if bundle is None else _known_version(client, report.fleet, bundle)
             missing = bundle if version is None else None
-            run = _complete_run(client, experiment, report.run_id, with_model=missing is not None)
-            if run is None:
-                run = self._log(client, experiment, report, missing)
+            kept = _complete_run(client, experiment, report.run_id, with_model=missing is not None)
+            if kept is None:
+                kept = self._log(client, experiment, report, missing)
             if missing is not None:
-                version = _new_version(client, report, missing, run)
+                version = _new_version(client, report, missing, kept)
             page = f"{self._uri}/#/experiments/{experiment.experiment_id}"
-            return Logged(run.info.run_id, f"{page}/runs/{run.info.run_id}", page, version)
+            return Logged(kept.run_id, f"{page}/runs/{kept.run_id}", page, version)
 
     def reconcile(self, fleet: str, releases: Sequence[Release]) -> None:
         """See ``Registry``: the alias, and the newest generation of each version as a tag."""
@@ -139,10 +151,10 @@ class MlflowRegistry:
             client.restore_experiment(found.experiment_id)
         return found
 
-    def _log(self, client: MlflowClient, experiment: Experiment, report: RunReport, bundle: Bundle | None) -> MlflowRun:
+    def _log(self, client: MlflowClient, experiment: Experiment, report: RunReport, bundle: Bundle | None) -> Kept:
         from mlflow.entities import Metric, Param, RunTag
 
-        tags = {**report.tags, RUN_ID: report.run_id, "mlflow.note.content": report.note}
+        tags = {**report.tags, RUN_ID: report.run_id, "mlflow.note.content": report.note, **table_tag()}
         tags = {name: text[:LONGEST_TAG] for name, text in tags.items()}
         run = client.create_run(experiment.experiment_id, tags=tags, run_name=report.run_id)
         run_id = run.info.run_id
@@ -156,19 +168,19 @@ class MlflowRegistry:
         model_id = None if bundle is None else _log_model(run_id, report, bundle)
         now = int(time.time() * 1000)
         metrics = [Metric(name, number, now, 0, model_id=model_id) for name, number in sorted(report.metrics.items())]
-        client.log_batch(run_id, metrics=metrics)
         done = [RunTag(COMPLETE, "true")] + ([RunTag(MODEL_ID, model_id)] if model_id else [])
-        client.log_batch(run_id, tags=done)
-        client.set_terminated(run_id)
-        return client.get_run(run_id)
+        client.log_batch(run_id, metrics=metrics, tags=done)  # of a batch, MLflow writes the tags last
+        if bundle is None:  # else logging the model has ended the run
+            client.set_terminated(run_id)
+        return Kept(run_id, model_id)
 
 
-def _complete_run(client: MlflowClient, experiment: Experiment, run_id: str, *, with_model: bool) -> MlflowRun | None:
+def _complete_run(client: MlflowClient, experiment: Experiment, run_id: str, *, with_model: bool) -> Kept | None:
     complete = None
     for run in client.search_runs([experiment.experiment_id], f"tags.`{RUN_ID}` = '{run_id}'"):
         tags = run.data.tags
         if tags.get(COMPLETE) == "true" and (MODEL_ID in tags or not with_model):
-            complete = run
+            complete = Kept(run.info.run_id, tags.get(MODEL_ID))
         else:
             logger.info("MLflow run %s was kept in part only; it is kept anew", run.info.run_id)
             client.delete_run(run.info.run_id)
@@ -180,7 +192,7 @@ def _known_version(client: MlflowClient, fleet: str, bundle: Bundle) -> str | No
     return None if not found else str(min(int(version.version) for version in found))
 
 
-def _new_version(client: MlflowClient, report: RunReport, bundle: Bundle, run: MlflowRun) -> str:
+def _new_version(client: MlflowClient, report: RunReport, bundle: Bundle, kept: Kept) -> str:
     from mlflow.exceptions import MlflowException
 
     try:
@@ -190,12 +202,11 @@ def _new_version(client: MlflowClient, report: RunReport, bundle: Bundle, run: M
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    model_id = run.data.tags[MODEL_ID]
     version = client.create_model_version(
         report.fleet,
-        source=f"models:/{model_id}",
-        run_id=run.info.run_id,
-        model_id=model_id,
+        source=f"models:/{kept.model_id}",
+        run_id=kept.run_id,
+        model_id=kept.model_id,
         tags={SHA256: bundle.sha256, "run_id": report.run_id, "gate": report.tags.get("gate", "")},
         description=report.note[:LONGEST_TAG],
     )
@@ -204,7 +215,7 @@ def _new_version(client: MlflowClient, report: RunReport, bundle: Bundle, run: M
 
 def _log_model(run_id: str, report: RunReport, bundle: Bundle) -> str:
     """Log the bundle as a pyfunc model of the run, with our own source beside it, and return the model's id."""
-    import modelfleet
+    from modelfleet.registry.own_code import own_code
     from modelfleet.registry.requirements import requirements
     from modelfleet.registry.signature import signature
 
@@ -213,12 +224,12 @@ def _log_model(run_id: str, report: RunReport, bundle: Bundle) -> str:
         warnings.filterwarnings("ignore", ".*An input example was not provided")  # it would load the model to try it
         import mlflow.pyfunc
 
-        with mlflow.start_run(run_id=run_id):
+        with mlflow.start_run(run_id=run_id), own_code() as code:
             info = mlflow.pyfunc.log_model(
                 name=report.fleet,
                 loader_module="modelfleet.registry.pyfunc",
                 data_path=str(bundle.path),
-                code_paths=[str(Path(modelfleet.__file__).parent)],
+                code_paths=[str(code)],
                 pip_requirements=requirements(bundle),
                 signature=signature(bundle),
                 metadata={"fleet": report.fleet, SHA256: bundle.sha256, "entities": len(bundle.entities)},
