@@ -25,8 +25,12 @@ if TYPE_CHECKING:
     from modelfleet.spec.data import DataSpec
     from modelfleet.spec.fleet import FleetSpec
 
-BLOCK_BYTES = 16 << 20
-"""Bytes of CSV text read at a time; no row may be longer."""
+BLOCK_BYTES = 2 << 20
+"""Bytes of CSV text read at a time; no row may be longer. Arrow reads up to 32 blocks ahead of whoever takes the rows,
+whether or not it may use threads, so this is what bounds the memory of reading."""
+
+BLOCKS = 8
+"""Blocks of CSV text in a chunk of rows: what is done once per chunk is not worth doing for less."""
 
 BLOCK_ROWS = 1 << 17
 """Rows of a Parquet file read at a time."""
@@ -167,14 +171,16 @@ def _read_csv(file: DataFile, data: DataSpec) -> Iterator[RawChunk]:
             pa_csv.ConvertOptions(column_types=dict.fromkeys(raw, pa.string()), strings_can_be_null=False),
         )
         first = 0
-        for batch in reader:
-            if batch.num_columns != len(names):
-                raise DataError(f"{file.path}: expected {len(names)} columns, found {batch.num_columns}")
-            chunk = RawChunk(file, first, pa.Table.from_batches([batch]).rename_columns(names), skipped)
+        while batches := list(islice(reader, BLOCKS)):
+            rows = pa.Table.from_batches(batches)
+            del batches  # whoever takes the rows may give them up before the next are read
+            if rows.num_columns != len(names):
+                raise DataError(f"{file.path}: expected {len(names)} columns, found {rows.num_columns}")
+            chunk = RawChunk(file, first, rows.rename_columns(names), skipped)
             skipped = 0
             if chunk.rows_bad:
                 chunk.bad = _malformed(file, data, len(names), chunk.rows_bad) if first == 0 else []
-            first += batch.num_rows
+            first += len(rows)
             yield chunk
         if skipped:  # nothing but malformed rows at the end
             nothing = pa.table({name: pa.array([], pa.string()) for name in names})
