@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +18,7 @@ def load() -> Train:
     """Import Spark, start it, and return the training."""
     from pyspark.sql import SparkSession
 
+    os.environ["PYSPARK_PYTHON"] = sys.executable  # left alone, Spark's workers are whatever `python3` is
     session = (
         SparkSession.builder.master("local[2]")
         .config("spark.ui.enabled", "false")

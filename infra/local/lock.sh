@@ -10,6 +10,7 @@ resolve() { # resolve LOCK ARGUMENTS...: of pyproject.toml, or of the packages o
 }
 resolve all pyproject.toml --extra all --extra dev
 resolve demo pyproject.toml --extra demo --constraint requirements/all.lock
+resolve bench pyproject.toml --extra bench --constraint requirements/all.lock # Polars and Spark beside the others
 for image in worker airflow mlflow; do
   resolve "$image" pyproject.toml --extra "$image-image" --constraint requirements/all.lock --generate-hashes
 done
