@@ -60,7 +60,7 @@ class TrainShards(_PerShard):
     ) -> Iterator[ShardResult]:
         """Train a group of shards, or settle what was tried where there were candidates to choose from."""
         model, fleet = pooled_model(pooled), next(iter(chosen), None)
-        for result in self._each(lambda shard: finished_shard(self._job, shard, model, fleet), shards):
+        for result in self._each(lambda shard: finished_shard(self._job, shard, lambda: model, fleet), shards):
             self._models.inc(result.models)
             self._failures.inc(len(result.failures))
             yield result

@@ -30,12 +30,17 @@ class TrainFleet(beam.DoFn):
         in_order = sorted(job.shards)
         largest_first = sorted(in_order, key=lambda shard: -job.shards[shard].stat().st_size)  # none is left for last
         with ThreadPoolExecutor(self._threads, thread_name_prefix="shard") as pool:
-            pooled = None
+            fitting = None
             if job.trains_pooled:
-                pooled = fit_pooled(job, list(pool.map(lambda shard: sample_shard(job, shard), in_order)))
-            model = pooled.model if isinstance(pooled, PooledFit) else None
+                samples = list(pool.map(lambda shard: sample_shard(job, shard), in_order))
+                fitting = pool.submit(fit_pooled, job, samples)  # beside the first shards, not before them
+
+            def model() -> bytes | None:
+                pooled = None if fitting is None else fitting.result()
+                return pooled.model if isinstance(pooled, PooledFit) else None
+
             chosen = None
             if job.choosing:
-                chosen = choose(list(pool.map(lambda shard: try_shard(job, shard, model), largest_first)))
+                chosen = choose(list(pool.map(lambda shard: try_shard(job, shard, model()), largest_first)))
             results = list(pool.map(lambda shard: finished_shard(job, shard, model, chosen), largest_first))
-        finish(job, results, pooled, self._began, chosen)
+        finish(job, results, None if fitting is None else fitting.result(), self._began, chosen)

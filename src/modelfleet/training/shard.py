@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -60,19 +60,20 @@ class ShardResult:
         return sum(file.rows for file in self.files)
 
 
-def train_shard(job: TrainingJob, shard: int, pooled: bytes | None) -> ShardResult:
+def train_shard(job: TrainingJob, shard: int, pooled: Callable[[], bytes | None]) -> ShardResult:
     """Train and evaluate the entities of one shard where there is one recipe, and nothing to choose.
 
     Args:
         job: The training step.
         shard: Number of the shard.
-        pooled: The candidate's pooled model as an Arrow stream; None where there is none.
+        pooled: Returns the candidate's pooled model as an Arrow stream, None where there is none; asked once the
+            shard's own models are fitted, so that it may be fitted beside them.
     """
     begin = time.thread_time()
     rows = job.read(shard)
     fitted = job.families[0].fit(rows.training(fittable(job, rows)))
     return conclude(
-        job, shard, rows, [Fit(0, fitted.models)], pooled, failures=fitted.failures, unserved={}, begin=begin
+        job, shard, rows, [Fit(0, fitted.models)], pooled(), failures=fitted.failures, unserved={}, begin=begin
     )
 
 

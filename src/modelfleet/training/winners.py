@@ -15,6 +15,8 @@ from modelfleet.training.shard import ShardResult, conclude, train_shard
 from modelfleet.training.trial import read_fit, read_tried
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from modelfleet.evaluation.choice import Fleet
@@ -46,9 +48,11 @@ this candidate, which ``failure`` explains.
 """
 
 
-def finished_shard(job: TrainingJob, shard: int, pooled: bytes | None, chosen: Chosen | None) -> ShardResult:
+def finished_shard(
+    job: TrainingJob, shard: int, pooled: Callable[[], bytes | None], chosen: Chosen | None
+) -> ShardResult:
     """Train a shard where there is nothing to choose, else settle what ``try_shard`` has tried."""
-    return train_shard(job, shard, pooled) if chosen is None else settle_shard(job, shard, pooled, chosen)
+    return train_shard(job, shard, pooled) if chosen is None else settle_shard(job, shard, pooled(), chosen)
 
 
 def settle_shard(job: TrainingJob, shard: int, pooled: bytes | None, chosen: Chosen) -> ShardResult:

@@ -1,11 +1,15 @@
-"""Where one process trains a fleet, rows are read and encoded no more often than they must be."""
+"""Where one process trains a fleet, nothing is done twice, and nobody waits without need."""
 
 from __future__ import annotations
+
+import threading
 
 import numpy as np
 import pytest
 
+from beam_jobs.transforms import whole_fleet
 from beam_jobs.transforms.whole_fleet import TrainFleet
+from modelfleet.families.tree import TreeFamily
 from modelfleet.training.prepared import PreparedShard
 
 pytestmark = pytest.mark.beam
@@ -62,3 +66,22 @@ def test_a_champion_of_the_same_schema_is_compared_on_the_same_encoding(
     monkeypatch.setattr("modelfleet.training.holdout.encode_table", None)
     train(again)
     assert not np.isnan(evaluation(again)["entity", "a"]["champion_loss"])
+
+
+def test_shards_are_fitted_beside_the_pooled_model(make_spec, begin_run, report, monkeypatch):
+    fitted, fit, fit_pooled = threading.Event(), TreeFamily.fit, whole_fleet.fit_pooled
+
+    def fit_and_tell(family, shard):
+        if shard.entities != ("",):
+            fitted.set()
+        return fit(family, shard)
+
+    def fit_pooled_after_a_shard(job, samples):
+        assert fitted.wait(60)
+        return fit_pooled(job, samples)
+
+    monkeypatch.setattr(TreeFamily, "fit", fit_and_tell)
+    monkeypatch.setattr(whole_fleet, "fit_pooled", fit_pooled_after_a_shard)
+    run = begin_run(make_spec(), SIZES)
+    train(run)
+    assert report(run)["pooled"]
