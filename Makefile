@@ -27,7 +27,7 @@ check: setup-test ## Format, lint, types, the import rule, spelling
 test: check ## Every check and every test, the end-to-end one included
 	@infra/local/test.sh
 
-test-cloud: setup-test ## The files of the deployment: images, compose, Kubernetes, workflows, Terraform (needs Go)
+test-cloud: setup-test ## The cloud: images, compose, Kubernetes, workflows, Terraform, what is submitted to Dataflow (needs Go)
 	@infra/local/test.sh cloud
 
 screenshots: setup-test ## Play the demo and renew the pictures of the README

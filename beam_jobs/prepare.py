@@ -48,16 +48,19 @@ def prepare(run: Run, options: Sequence[str]) -> None:
     pieces = [piece for file in plan.files for piece in pieces_of(file)]
     if not pieces:
         raise DataError(f"{run.spec.data.source}: holds no rows")
-    clear_results(run.folder)
     # Beam takes seconds to import: whoever got a file's name wrong has been told by now
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
 
+    from beam_jobs.batch_job import run_to_end
     from beam_jobs.pipelines.prepare import build_prepare
 
-    pipeline = beam.Pipeline(options=PipelineOptions(list(options)))
-    build_prepare(pipeline, plan, pieces, str(run.folder))
-    pipeline.run().wait_until_finish()
+    def build(pipeline: beam.Pipeline) -> None:
+        clear_results(run.folder)
+        build_prepare(pipeline, plan, pieces, str(run.folder))
+
+    if not run_to_end(PipelineOptions(list(options)), build):
+        return
     error = read_error(run.folder)
     if error is not None:
         raise DataError(error)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from beam_jobs.batch_job import run_to_end
 from beam_jobs.launcher import launch
 from beam_jobs.pipelines.score import ScoreConfig, build_score
 from modelfleet.data.reading import pieces_of
@@ -53,9 +53,6 @@ def _score(known: argparse.Namespace, rest: list[str]) -> None:
     data, files = files_to_score(spec, known.input, fleet.schemas.values())
     output = known.output.absolute()
     parts = output.with_name(f".{output.name}.parts")
-    shutil.rmtree(parts, ignore_errors=True)
-    if spec.engine != "local":
-        parts.mkdir(parents=True)
     config = ScoreConfig(
         fleet=spec.fleet,
         release=release.model_dump_json(),
@@ -63,11 +60,18 @@ def _score(known: argparse.Namespace, rest: list[str]) -> None:
         parts=str(parts),
         output=str(output),
         alone=spec.engine == "local",
-        threads=spec.resources.threads or os.cpu_count() or 1,
+        threads=spec.worker_threads,
+        hint=spec.resources.hints.score.as_arguments() if spec.engine == "dataflow" else {},
     )
-    pipeline = beam.Pipeline(options=PipelineOptions(rest))
-    build_score(pipeline, [piece for file in files for piece in pieces_of(file)], config)
-    pipeline.run().wait_until_finish()
+
+    def build(pipeline: beam.Pipeline) -> None:
+        shutil.rmtree(parts, ignore_errors=True)
+        if spec.engine != "local":
+            parts.mkdir(parents=True)
+        build_score(pipeline, [piece for file in files for piece in pieces_of(file)], config)
+
+    if not run_to_end(PipelineOptions(rest), build):
+        return
     logger.info("generation %d scored %s into %s", release.generation, known.input, output)
 
 

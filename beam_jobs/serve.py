@@ -13,17 +13,22 @@ import logging
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, StandardOptions
 
+from beam_jobs.batch_job import submitted
 from beam_jobs.launcher import tell
 from beam_jobs.pipelines.graph import graph_lines
 from beam_jobs.pipelines.outcome_output import FolderOutput, KafkaOutput, OutcomeOutput, PubsubOutput
 from beam_jobs.pipelines.request_input import FolderInput, KafkaInput, PubsubInput, RequestInput
 from beam_jobs.pipelines.serve import ServeConfig, build_serve
+from modelfleet.engines.dataflow_jobs import GRAPH_LABEL
+from modelfleet.engines.dataflow_options import RUNNER
+from modelfleet.engines.dataflow_serving import graph_mark
 from modelfleet.engines.kafka_topics import kafka_client
-from modelfleet.errors import LedgerEmptyError, ModelfleetError
+from modelfleet.errors import EngineUnavailableError, LedgerEmptyError, ModelfleetError
 from modelfleet.home import Home
 from modelfleet.releases.ledger import Ledger
 from modelfleet.releases.notifier import listen_at
@@ -74,6 +79,7 @@ def serve_config(spec: FleetSpec, home: Home, *, job: str) -> ServeConfig:
         outcomes=_outcomes(spec, home),
         max_batch_rows=serving.max_batch_rows,
         notices=None if serving.updates == "watch" else _notices(spec, home),
+        hint=spec.resources.hints.predict.as_arguments() if spec.engine == "dataflow" else {},
     )
 
 
@@ -111,6 +117,20 @@ def _notices(spec: FleetSpec, home: Home) -> KafkaNotices | PubsubNotices | None
     return notices.model_copy(update={"bootstrap_servers": kafka_client(notices, home).servers})
 
 
+def _submit(pipeline: beam.Pipeline, graph: list[str]) -> Any:
+    """Submit the job; on Dataflow with its graph as a label, and only where no job has its name."""
+    if pipeline.options.view_as(StandardOptions).runner != RUNNER:
+        return pipeline.run()
+    from apache_beam.runners.dataflow.internal.apiclient import DataflowJobAlreadyExistsError
+
+    cloud = pipeline.options.view_as(GoogleCloudOptions)
+    cloud.labels = [*(cloud.labels or []), f"{GRAPH_LABEL}={graph_mark(graph)}"]
+    try:
+        return submitted(pipeline)
+    except DataflowJobAlreadyExistsError as error:
+        raise EngineUnavailableError(f"somebody else has started the fleet's job meanwhile: {error}") from error
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Parse, build, submit; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m beam_jobs.serve", description=__doc__)
@@ -124,7 +144,7 @@ def main(arguments: list[str] | None = None) -> int:
     for name in ("options.pipeline_options", "runners.portability.stager"):
         # They warn of options that only the runner knows, and that there is no pip whose list could be sent along.
         logging.getLogger(f"apache_beam.{name}").setLevel(logging.ERROR)
-    options = PipelineOptions(rest, streaming=True)
+    options = PipelineOptions(rest, streaming=True, save_main_session=False)
     try:
         spec = FleetSpec.model_validate_json(known.spec.read_bytes())
         name = options.get_all_options().get("job_name") or f"modelfleet-{known.fleet}"
@@ -144,8 +164,12 @@ def main(arguments: list[str] | None = None) -> int:
         for folder in (config.outcomes.answers, config.outcomes.dead_letters):
             Path(folder).mkdir(parents=True, exist_ok=True)
     listen_at(Path(config.resident.releases), _notices(spec, home))
-    result = pipeline.run()
-    job_id = getattr(result, "_job_id", None) or result.job_id()
+    try:
+        result = _submit(pipeline, graph)
+    except ModelfleetError as error:
+        return tell(error)
+    # A template has no job; the portable runner's handle has no method for it
+    job_id = getattr(result, "_job_id", None) or (result.job_id() if getattr(result, "has_job", True) else None)
     sys.stdout.write(json.dumps({"job_id": job_id, "graph": graph}) + "\n")
     return 0
 

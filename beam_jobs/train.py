@@ -19,6 +19,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import apache_beam as beam  # noqa: E402
 from apache_beam.options.pipeline_options import PipelineOptions  # noqa: E402
 
+from beam_jobs.batch_job import run_to_end  # noqa: E402
 from beam_jobs.launcher import launch  # noqa: E402
 from beam_jobs.pipelines.train import build_train  # noqa: E402
 from modelfleet.training.job import TrainingJob  # noqa: E402
@@ -38,9 +39,13 @@ def train(folder: Path, options: list[str]) -> None:
     """
     job = TrainingJob.load(folder).ready()  # wrong input fails here, not on a worker
     job.check_entities()
-    (folder / "train.json").unlink(missing_ok=True)  # what it tells of is about to be replaced
-    with beam.Pipeline(options=PipelineOptions(options, save_main_session=False)) as pipeline:
+
+    def build(pipeline: beam.Pipeline) -> None:
+        (folder / "train.json").unlink(missing_ok=True)  # what it tells of is about to be replaced
         build_train(pipeline, job)
+
+    if not run_to_end(PipelineOptions(options, save_main_session=False), build):
+        return
     report = job.run.read("train")
     logger.info(
         "%s models of %s entities trained and evaluated in %.1f s; %s could not be fitted, %s are quarantined",

@@ -83,7 +83,7 @@ def _type(annotation: Any) -> str:  # noqa: PLR0911 - one line per kind of type
         return "name, or list of names" if named else _type(arguments[0])
     if origin is dict:
         return f"name: {_type(arguments[1])}"
-    if origin is tuple:
+    if origin in (tuple, list):
         return f"list of {_type(arguments[0])}"
     if origin is None:
         return {"str": "text", "int": "whole number", "float": "number", "bool": "true, false"}[annotation.__name__]

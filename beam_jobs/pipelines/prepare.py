@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 import apache_beam as beam
 from apache_beam import pvalue
 
+from beam_jobs.pipelines.hints import with_hint
 from beam_jobs.transforms.shard_files import ResolveSchema, WriteShard, WriteSummary
 from beam_jobs.transforms.typed_rows import FACTS, TypeRows, piece_tuple
 from beam_jobs.transforms.whole_data import PrepareData
@@ -33,16 +33,15 @@ def build_prepare(
     Returns:
         One element, the folder, when everything is written.
     """
-    resources = plan.spec.resources
     if plan.spec.engine == "local":
-        threads = resources.threads or os.cpu_count() or 1
-        alone = PrepareData(plan, pieces, folder, threads)
+        alone = PrepareData(plan, pieces, folder, plan.spec.worker_threads)
         return pipeline | "Start" >> beam.Impulse() | "Prepare the data" >> beam.ParDo(alone)
     groups = [[piece_tuple(piece) for piece in group] for group in piece_groups(pieces)]
     listed = pipeline | "List pieces" >> beam.Create(groups)
     if len(groups) > 1:
         listed |= "Spread pieces over workers" >> beam.Reshuffle()
-    typed = listed | "Type rows" >> beam.ParDo(TypeRows(plan)).with_outputs(FACTS, main="rows")
+    hinted = with_hint(plan.spec, plan.spec.resources.hints.prepare)
+    typed = listed | "Type rows" >> hinted(beam.ParDo(TypeRows(plan)).with_outputs(FACTS, main="rows"))
     resolved = (
         typed[FACTS]
         | "Give facts one key" >> beam.Map(lambda facts: (b"", facts)).with_output_types(tuple[bytes, bytes])
@@ -52,6 +51,6 @@ def build_prepare(
     profiles = (
         typed.rows
         | "Gather shards" >> beam.GroupByKey()
-        | "Write shards" >> beam.ParDo(WriteShard(plan, folder), pvalue.AsSingleton(resolved))
+        | "Write shards" >> hinted(beam.ParDo(WriteShard(plan, folder), pvalue.AsSingleton(resolved)))
     )
     return resolved | "Write summary" >> beam.ParDo(WriteSummary(plan, folder), pvalue.AsList(profiles))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import apache_beam as beam
@@ -30,6 +30,7 @@ class ScoreConfig:
         output: The Parquet file to write.
         alone: Whether one worker scores everything, straight into the output.
         threads: How many score at once on a worker.
+        hint: What the workers that score need, by Beam's names.
     """
 
     fleet: str
@@ -39,6 +40,7 @@ class ScoreConfig:
     output: str
     alone: bool = False
     threads: int = 1
+    hint: Mapping[str, str | int] = field(default_factory=dict)
 
 
 class _Scores(beam.DoFn):
@@ -105,7 +107,7 @@ def build_score(pipeline: beam.Pipeline, pieces: Sequence[Piece], config: ScoreC
         pipeline
         | "List pieces" >> beam.Create(list(enumerate(pieces)))
         | "Spread pieces" >> beam.Reshuffle()
-        | "Score each piece" >> beam.ParDo(ScorePieces(config))
+        | "Score each piece" >> beam.ParDo(ScorePieces(config)).with_resource_hints(**config.hint)
         | "Gather parts" >> beam.combiners.ToList()
         | "Join parts" >> beam.Map(_join, config.output)
     )

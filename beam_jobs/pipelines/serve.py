@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import apache_beam as beam
 
@@ -29,6 +30,7 @@ class ServeConfig:
         outcomes: Where answers and dead letters go.
         max_batch_rows: Most requests predicted in one call.
         notices: What tells of releases besides; None means nothing.
+        hint: What the workers that answer need, by Beam's names.
     """
 
     resident: ResidentConfig
@@ -37,6 +39,7 @@ class ServeConfig:
     outcomes: OutcomeOutput
     max_batch_rows: int = 256
     notices: Notices | None = None
+    hint: Mapping[str, str | int] = field(default_factory=dict)
 
 
 def build_serve(pipeline: beam.Pipeline, config: ServeConfig) -> None:
@@ -58,9 +61,11 @@ def build_serve(pipeline: beam.Pipeline, config: ServeConfig) -> None:
     lines, unreadable = read_requests(pipeline, config.requests)
     # The side input parts the pipeline in two: what passes from one to the other goes through the runner and back, as
     # the bytes that came in rather than as a pickled request.
-    told = lines | "Signal" >> ReleaseSignal(generations, config.resident)
-    requests, bad = told | "Parse" >> ParseRequests()
+    # All of these in one process: the signal tells the resident fleet that predicts, so they share a hint
+    hint = config.hint
+    told = lines | "Signal" >> ReleaseSignal(generations, config.resident).with_resource_hints(**hint)
+    requests, bad = told | "Parse" >> ParseRequests().with_resource_hints(**hint)
     handler = FleetModelHandler(config.resident, max_batch_rows=config.max_batch_rows)
-    results = requests | "Predict" >> RunInference(handler)
-    answers, failed = results | "Outcomes" >> Outcomes()
+    results = requests | "Predict" >> RunInference(handler).with_resource_hints(**hint)
+    answers, failed = results | "Outcomes" >> Outcomes().with_resource_hints(**hint)
     write_outcomes(answers, (*unreadable, bad, failed), config.outcomes)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING
 
 import apache_beam as beam
 from apache_beam.pvalue import AsIter
 
+from beam_jobs.pipelines.hints import with_hint
 from beam_jobs.transforms.candidate import FinishCandidate
 from beam_jobs.transforms.choosing import ChooseCandidates
 from beam_jobs.transforms.pooled_model import PooledModel
@@ -27,12 +27,17 @@ def build_train(pipeline: beam.Pipeline, job: TrainingJob) -> None:
         job: The training step.
     """
     folder = str(job.run.folder)
-    resources = job.run.spec.resources
-    threads = resources.threads or os.cpu_count() or 1
+    threads = job.run.spec.worker_threads
+    hints = job.run.spec.resources.hints
+    on_train, on_pooled = with_hint(job.run.spec, hints.train), with_hint(job.run.spec, hints.pooled)
     began = time.time()
     shards = sorted(job.shards)
     if job.run.spec.engine == "local" or len(shards) <= threads:
-        _ = pipeline | "Start" >> beam.Impulse() | "Train the fleet" >> beam.ParDo(TrainFleet(folder, threads, began))
+        _ = (
+            pipeline
+            | "Start" >> beam.Impulse()
+            | "Train the fleet" >> on_train(beam.ParDo(TrainFleet(folder, threads, began)))
+        )
         return
     groups = [shards[start : start + threads] for start in range(0, len(shards), threads)]
     spread = (
@@ -43,10 +48,12 @@ def build_train(pipeline: beam.Pipeline, job: TrainingJob) -> None:
     )
     side: dict[str, AsIter] = {}
     if job.trains_pooled:
-        side["pooled"] = AsIter(spread | "Pooled model" >> PooledModel(folder))
+        side["pooled"] = AsIter(spread | "Pooled model" >> on_pooled(PooledModel(folder)))
     if job.choosing:
-        side["chosen"] = AsIter(spread | "Candidates" >> ChooseCandidates(folder, threads, side.get("pooled")))
-    results = spread | "Train and evaluate" >> beam.ParDo(TrainShards(folder, threads), **side)
+        side["chosen"] = AsIter(
+            spread | "Candidates" >> on_train(ChooseCandidates(folder, threads, side.get("pooled")))
+        )
+    results = spread | "Train and evaluate" >> on_train(beam.ParDo(TrainShards(folder, threads), **side))
     _ = (
         pipeline
         | "Once all are trained" >> beam.Impulse()

@@ -8,6 +8,8 @@ The tree (the number is the exit code of the command line)::
     │   ├── DataError                     a data file or its contents
     │   ├── StorageError                  a folder cannot be written, or the disk is full
     │   ├── LedgerEmptyError              something needs a release and there is none yet
+    │   ├── CredentialsError              a cloud wants to know who calls, and nobody is named or trusted
+    │   ├── CloudSetupError               a project, region, bucket or API of a cloud is not as the spec says
     │   └── MissingExtraError             a library of an optional extra is not installed
     ├── GateRefusedError               3  the gate let nothing through
     ├── PinnedError                    3  the fleet is pinned: nothing is promoted until somebody unpins it
@@ -65,6 +67,14 @@ class LedgerEmptyError(InputError):
     def __init__(self, fleet: str) -> None:
         super().__init__(f"fleet '{fleet}' has no release yet: run `modelfleet run fleets/{fleet}.yaml` first")
         self.fleet = fleet
+
+
+class CredentialsError(InputError):
+    """No credentials of a cloud were found, or they are refused; the message says how to get some."""
+
+
+class CloudSetupError(InputError):
+    """What the spec names of a cloud is not there, not switched on, or closed to the caller."""
 
 
 class MissingExtraError(InputError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,11 +24,12 @@ def play(airflow_db: None, monkeypatch: pytest.MonkeyPatch) -> Any:
     asked: list[tuple[str, dict[str, Any]]] = []
 
     def answer(name: str) -> Any:
-        def call(spec: Any, home: Any, **settings: Any) -> str:
+        def call(spec: Any, home: Any, **settings: Any) -> Any:
+            assert settings.pop("wait_seconds", None) is None  # only on Dataflow do sensors wait
             asked.append((name, settings))
             if settings.get("discard_state") is False and name == "restart" and spec.fleet == "clock":
                 raise InputError("the new job's graph differs")
-            return name
+            return SimpleNamespace(job_id=name)
 
         return call
 

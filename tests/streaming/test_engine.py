@@ -17,7 +17,7 @@ from modelfleet.engines.launch import run_job
 from modelfleet.engines.operate import drain_serving, restart_serving, stop_serving
 from modelfleet.engines.options import IN_PROCESS, command_line, job_name, pipeline_options, write_worker_script
 from modelfleet.engines.serve import serve, serving_status, start_serving
-from modelfleet.errors import EngineUnavailableError, InputError, LedgerEmptyError, ModelfleetError, SpecError
+from modelfleet.errors import CloudSetupError, EngineUnavailableError, InputError, LedgerEmptyError, ModelfleetError
 from modelfleet.home import Home
 
 
@@ -62,10 +62,10 @@ def test_a_cluster_that_does_not_answer_is_not_taken_for_one_without_jobs(monkey
             list_jobs(server)
 
 
-def test_dataflow_cannot_serve_yet(shop):
+def test_dataflow_must_be_told_where(shop):
     shop.release()
     for call in (start_serving, serve, serving_status, stop_serving, drain_serving, restart_serving):
-        with pytest.raises(SpecError, match="dataflow"):
+        with pytest.raises(CloudSetupError, match=r"engine_options\.project and engine_options\.region must be set"):
             call(shop.spec.model_copy(update={"engine": "dataflow"}), shop.home)
 
 

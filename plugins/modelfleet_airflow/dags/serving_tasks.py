@@ -12,6 +12,7 @@ from modelfleet_airflow.dags.assets import release_asset
 from modelfleet_airflow.dags.failures import retried_only_if_it_may_help
 
 if TYPE_CHECKING:
+    from modelfleet.engines.serve import ServingJob
     from modelfleet.loop.by_hand import ByHand
     from modelfleet.releases.manifest import Release
 
@@ -20,25 +21,39 @@ logger = logging.getLogger(__name__)
 
 @task.short_circuit
 @retried_only_if_it_may_help()
-def operate(spec_path: str, *, params: Any = None) -> bool:
-    """Start, restart, drain or stop the streaming job; return whether one shall answer, so that it is waited for."""
+def operate(spec_path: str, *, params: Any = None) -> str:
+    """Start, restart, drain or stop the streaming job; return the id of one that shall answer, else nothing.
+
+    On Dataflow this does not wait itself: sensors do, which do not hold a worker for the minutes that it takes.
+    """
     from modelfleet.engines import operate as job
     from modelfleet.engines.serve import start_serving
     from modelfleet.home import Home
     from modelfleet.spec.file import load_spec
 
     spec, home = load_spec(spec_path), Home.from_environment()
+    wait = 0.0 if spec.engine == "dataflow" else None
     match params["action"]:
         case "ensure":
-            logger.info("streaming job: %s", start_serving(spec, home))
+            return _told(start_serving(spec, home, wait_seconds=wait))
         case "restart":
             discard = params["discard_state"]
-            logger.info("streaming job: %s", job.restart_serving(spec, home, discard_state=discard))
+            return _told(job.restart_serving(spec, home, discard_state=discard, wait_seconds=wait))
+        case "drain" | "stop" if spec.engine == "dataflow":
+            from modelfleet_airflow.operators.dataflow_stop import stop_on_dataflow
+
+            ended = stop_on_dataflow(spec, home, drain=params["action"] == "drain")
+            logger.info("ended by Dataflow: %s", ended or "no job was running")
         case "drain":
             logger.info("drained; the next job goes on from: %s", job.drain_serving(spec, home) or "no job was running")
         case "stop":
             logger.info("a job was running and is stopped: %s", job.stop_serving(spec, home))
-    return params["action"] in {"ensure", "restart"}
+    return ""
+
+
+def _told(job: ServingJob) -> str:
+    logger.info("streaming job: %s", job)
+    return job.job_id
 
 
 @task

@@ -25,6 +25,9 @@ class BeamJobOperator(BaseOperator):
     A job that says its input is wrong (exit code 2) fails at once; any other failure is retried as often as the spec
     says. The task's message is the job's last error line; the whole log stands in the task's log.
 
+    On Dataflow the job's name is fixed by fleet, job and run, so that a retry goes on waiting for the job that the try
+    before has submitted; a task that is killed or takes too long cancels it.
+
     Args:
         job: Which job: ``prepare``, ``train`` or ``score``.
         run: Folder of the loop's run, whose spec says where the job runs; usually the XCom of ``open_run``.
@@ -64,21 +67,26 @@ class BeamJobOperator(BaseOperator):
             AirflowException: The job failed; its message has the last error line.
         """
         from modelfleet.engines.options import pipeline_options
+        from modelfleet.engines.preflight import check_engine
         from modelfleet.home import Home
         from modelfleet.run import Run
         from modelfleet.spec.file import load_spec
 
         if self.run_folder is not None:
             run = Run.load(self.run_folder)
-            self._run_job({"run": str(run.folder)}, pipeline_options(run.spec, self.job, run.home), context)
+            check_engine(run.spec, self.job, run.home)
+            options = pipeline_options(run.spec, self.job, run.home, run=run.record.run_id)
+            self._run_job({"run": str(run.folder)}, options, context)
             return
         assert self.spec_path is not None
         home, spec = Home.from_environment(), load_spec(self.spec_path)
+        check_engine(spec, self.job, home)
         with TemporaryDirectory(prefix="modelfleet-") as folder:
             document = Path(folder) / "spec.json"
             document.write_text(spec.model_dump_json(), encoding="utf-8")
             given = {"fleet_home": str(home.fleet(spec.fleet).root), "spec": str(document)}
-            self._run_job(given, pipeline_options(spec, self.job, home), context)
+            named = dict(sorted(self.arguments.items()))
+            self._run_job(given, pipeline_options(spec, self.job, home, run=f"{named}"), context)
 
     def on_kill(self) -> None:
         """End the job with the task."""
@@ -88,19 +96,14 @@ class BeamJobOperator(BaseOperator):
     def _run_job(self, given: Mapping[str, str], options: Mapping[str, Any], context: Context) -> None:
         from airflow.sdk.bases.operator import ExecutorSafeguard
 
-        from modelfleet_airflow.operators.beam_pipeline import ControlledBeamOperator
+        from modelfleet_airflow.operators.beam_pipeline import ControlledBeamOperator, dataflow_arguments
 
         self._pipeline = ControlledBeamOperator(
             task_id=self.task_id,
             py_file=f"beam_jobs.{self.job}",
             py_options=["-m"],
             py_interpreter=sys.executable,
-            runner=str(options["runner"]),
-            pipeline_options={
-                **given,
-                **self.arguments,
-                **{name: value for name, value in options.items() if name != "runner"},
-            },
+            **dataflow_arguments({**given, **self.arguments, **options}),
             deferrable=False,  # the triggerer would run the whole pipeline itself
         )
         ExecutorSafeguard.tracker.set(self._pipeline)  # this task runs it, so it is no stray operator

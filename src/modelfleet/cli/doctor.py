@@ -11,6 +11,8 @@ import socket
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlsplit
 
 import typer
@@ -49,7 +51,7 @@ class Finding:
 
     Attributes:
         what: Its name.
-        state: ``ok``, ``optional`` (missing, and the loop runs without it) or ``missing``.
+        state: ``ok``, ``optional`` (missing or not known, and the loop may run without it) or ``missing``.
         seen: Version, address or reason.
         remedy: How to get it; empty when nothing is to be done.
     """
@@ -60,9 +62,16 @@ class Finding:
     remedy: str = ""
 
 
-def doctor(as_json: JsonFlag = False) -> None:
-    """Check this machine: libraries, Java, the home folder, and the services that should answer."""
+def doctor(
+    spec: Annotated[
+        Path | None, typer.Argument(help="A fleet's YAML file: what its engine needs is checked too.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Check this machine: libraries, Java, the home folder, the services that should answer, and a fleet's cloud."""
     findings = [_python(), *_libraries(), _java(), _tool("mvn", "Maven"), _home(), *_services()]
+    if spec is not None:
+        findings += _engine(spec)
     missing = [finding for finding in findings if finding.state == "missing"]
     if as_json:
         print_json({"ok": not missing, "findings": [asdict(finding) for finding in findings]})
@@ -124,6 +133,19 @@ def _home() -> Finding:
         f"{root} cannot be written, because of {nearest}",
         "set MODELFLEET_HOME to a folder of yours",
     )
+
+
+def _engine(path: Path) -> list[Finding]:
+    """Look at what the engine of a fleet needs, for serving too where the spec says how the cloud's workers serve."""
+    from modelfleet.engines.preflight import engine_checks
+    from modelfleet.spec.file import load_spec
+
+    spec, states = load_spec(path), {"ok": "ok", "unknown": "optional"}
+    serves = spec.serving.source.kind != "folder"
+    return [
+        Finding(f"{spec.engine}: {check.what}", states.get(check.state, "missing"), check.seen, check.remedy)
+        for check in engine_checks(spec, "serve" if serves else "train", Home.from_environment())
+    ]
 
 
 def _services() -> list[Finding]:

@@ -27,6 +27,7 @@ def score(
 
     from modelfleet.engines.launch import run_job
     from modelfleet.engines.options import pipeline_options
+    from modelfleet.engines.preflight import check_engine
     from modelfleet.serving.scored_file import bad_rows_path
 
     home = Home.from_environment()
@@ -35,6 +36,7 @@ def score(
     latest = Ledger(folders.releases).latest()
     if latest is None:
         raise LedgerEmptyError(fleet.fleet)
+    check_engine(fleet, "score", home)
     # Chosen here and not in the job, so that what is reported is what scored, whatever is released meanwhile
     chosen = latest.generation if generation is None else generation
     with tempfile.TemporaryDirectory(prefix="modelfleet-") as folder, progress.status(f"scoring {data}"):
@@ -42,7 +44,8 @@ def score(
         document.write_text(fleet.model_dump_json())
         arguments = ["--fleet-home", str(folders.root), "--spec", str(document), "--generation", str(chosen)]
         arguments += ["--input", str(Path(data).absolute()), "--output", str(output.absolute())]
-        run_job("beam_jobs.score", arguments, pipeline_options(fleet, "score", home))
+        options = pipeline_options(fleet, "score", home, run=f"{output.absolute()} by {chosen}")
+        run_job("beam_jobs.score", arguments, options)
     bad_rows = bad_rows_path(output)
     scored = pq.read_metadata(output).num_rows
     bad = pq.read_metadata(bad_rows).num_rows if bad_rows.exists() else 0

@@ -46,6 +46,17 @@ class FlinkServing:
         """See ``ServingEngine``."""
         return read_record(self._home, self._spec.fleet).restored_from
 
+    @property
+    def poll_seconds(self) -> float:
+        """See ``ServingEngine``; it is on this machine or near."""
+        return 0.2
+
+    @property
+    def logs(self) -> str:
+        """See ``ServingEngine``."""
+        logs = self._home.logs
+        return f"the workers' log is {logs / 'beam-worker.log'}, Flink's is {logs / 'job-server.log'}"
+
     def alone(self) -> AbstractContextManager[None]:
         """See ``ServingEngine``; all fleets of a home share the lock, for the job server has one configuration."""
         return submitting(self._home)
@@ -63,6 +74,9 @@ class FlinkServing:
         """See ``ServingEngine``."""
         wait_for_orphans(self._leases)
         return submit(self._spec, self._home, self._server, self._name, discard_state=discard_state)
+
+    def update(self, job: FlinkJob) -> None:
+        """See ``ServingEngine``: a job on Flink ends before the next one starts from its savepoint."""
 
     def cancel(self, job: FlinkJob, *, seconds: float) -> None:
         """See ``ServingEngine``; the job's last checkpoint is kept."""

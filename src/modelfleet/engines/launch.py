@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib.util
 import logging
@@ -14,6 +15,7 @@ from collections import deque
 from typing import IO, TYPE_CHECKING
 
 from modelfleet.compiling import NOTE
+from modelfleet.engines.dataflow_options import RUNNER
 from modelfleet.engines.options import command_line
 from modelfleet.errors import EngineUnavailableError, InputError, MissingExtraError, ModelfleetError, error_named
 
@@ -27,6 +29,9 @@ LAST_LINES = 20
 
 LONGEST_MESSAGE = 500
 """Lines of the log in which the message of an error raised on purpose is looked for."""
+
+CANCEL_SECONDS = 20.0
+"""How long a launcher may take to cancel its job in the cloud."""
 
 NOTE_PREFIX = f"{logging.getLevelName(NOTE)} "
 
@@ -79,8 +84,7 @@ def run_job(
         output = process.stdout.read()
         code = process.wait()
     except BaseException:  # Ctrl-C: do not leave the job's process behind
-        process.kill()
-        process.wait()
+        _end(process, seconds=CANCEL_SECONDS if (options or {}).get("runner") == RUNNER else 0.0)
         raise
     reader.join(timeout=10)
     process.stdout.close()
@@ -97,6 +101,19 @@ def run_job(
     if code == EngineUnavailableError.exit_code or code < 0:
         raise EngineUnavailableError(message)
     raise ModelfleetError(message)
+
+
+def _end(process: subprocess.Popen[str], *, seconds: float) -> None:
+    """End a job's process, letting it first cancel what it has submitted where that takes some seconds."""
+    if seconds:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+    process.kill()
+    process.wait()
+    for stream in (process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()
 
 
 def _die_with_parent() -> None:

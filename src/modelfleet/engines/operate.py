@@ -33,7 +33,7 @@ def stop_serving(spec: FleetSpec, home: Home, *, seconds: float = 30.0) -> bool:
 
     Raises:
         EngineUnavailableError: No engine answers, or the job does not end.
-        SpecError: The engine cannot serve.
+        InputError: The engine does not know who calls, or the spec does not say where it is.
     """
     engine = serving_engine(spec, home)
     with engine.alone():
@@ -57,7 +57,7 @@ def drain_serving(spec: FleetSpec, home: Home, *, seconds: float = 120.0) -> str
 
     Raises:
         EngineUnavailableError: No engine answers, or the job is not drained in time; it may run on.
-        SpecError: The engine cannot serve.
+        InputError: The engine does not know who calls, or the spec does not say where it is.
     """
     engine = serving_engine(spec, home)
     with engine.alone():
@@ -71,28 +71,31 @@ def restart_serving(
     *,
     discard_state: bool = False,
     drain_seconds: float = 120.0,
-    wait_seconds: float = 120.0,
+    wait_seconds: float | None = None,
     said: Callable[[str], None] = logger.info,
 ) -> ServingJob:
     """Replace the running job of a fleet by one of the spec and the code as they are now, which goes on from its state.
 
-    Where no job runs, one is started. A job that cannot be drained is cancelled, and the new one goes on from its last
-    checkpoint: some requests are then answered twice, none is lost.
+    Where no job runs, one is started. On Dataflow the new job takes the running one's place without a pause; on Flink
+    that is drained first. A job that cannot be drained is cancelled, and the new one goes on from its last checkpoint:
+    some requests are then answered twice, none is lost.
 
     Args:
         spec: The fleet's spec, with absolute paths.
         home: The root folder.
         discard_state: Start with nothing where the state cannot go over. What was answered may be answered again.
         drain_seconds: How long the old job may take to end.
-        wait_seconds: How long to wait for the new one to serve.
+        wait_seconds: How long to wait for the new one to serve; None means as long as is usual on the engine, 0
+            not at all.
         said: Told what happens, a sentence at a time.
 
     Raises:
         LedgerEmptyError: The fleet has no release yet.
         ReleaseError: It has, and none of them can be loaded.
-        InputError: The new job's graph is another one, so the state cannot go over; the old job runs on.
+        InputError: The new job's graph is another one, so the state cannot go over, or the engine refuses the new job;
+            the old job runs on.
         EngineUnavailableError: No engine or no Kafka answers, or the new job does not come up.
-        SpecError: The engine cannot serve, or a topic is not there.
+        SpecError: A topic is not there.
     """
     check_can_serve(spec, home)
     check_topics(spec, home)
@@ -102,9 +105,15 @@ def restart_serving(
         lost = [] if old is None else engine.lost_by_restart()
         if lost and not discard_state:
             raise InputError(_state_lost(spec, lost))
-        if old is not None:
+        job = None
+        if old is not None and not lost:
+            job = engine.update(old)
+            if job is not None:
+                said(f"job {old.job_id} goes over into job {job.job_id}")
+        if old is not None and job is None:
             _end(engine, old, drain_seconds, said)
-        job = engine.start(discard_state=bool(lost))
+        if job is None:
+            job = engine.start(discard_state=bool(lost))
     return wait_until_serving(spec, home, engine, job, wait_seconds)
 
 

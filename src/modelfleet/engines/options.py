@@ -9,6 +9,7 @@ import shlex
 import sys
 from typing import TYPE_CHECKING, Literal
 
+from modelfleet.engines.dataflow_options import dataflow_options
 from modelfleet.engines.job_server import find_job_server
 
 if TYPE_CHECKING:
@@ -26,23 +27,22 @@ CHECKPOINT_MS = 1000
 BUNDLE_MS = 20
 
 
-def pipeline_options(spec: FleetSpec, job: Job, home: Home) -> Options:
+def pipeline_options(spec: FleetSpec, job: Job, home: Home, *, run: str = "") -> Options:
     """Return the options of a job: the engine's own, then those of ``engine_options`` in the spec.
 
     Args:
         spec: The fleet's spec.
         job: Which job.
         home: The root folder.
+        run: What tells this job from others of the fleet, such as the run's name; a job on Dataflow is named after it.
 
     Raises:
         EngineUnavailableError: The job needs a job server and none answers.
     """
     if spec.engine == "dataflow":
-        options: Options = {"runner": "DataflowRunner", "job_name": dataflow_name(spec.fleet, job)}
-        if job == "serve":
-            options |= {"streaming": True, "experiments": ["disable_global_windowed_args_caching"]}
-    elif spec.engine == "flink" or job == "serve":
-        options = _flink(spec, job, home)
+        return dataflow_options(spec, job, home, run)
+    if spec.engine == "flink" or job == "serve":
+        options: Options = _flink(spec, job, home)
     else:
         # Named, never DirectRunner: that one chooses for itself and tries to download another runner.
         options = {"runner": IN_PROCESS, "direct_num_workers": 1}
@@ -53,11 +53,6 @@ def job_name(fleet: str, job: Job, home: Home) -> str:
     """Return the name of a job, the same for every call, other for another home on the same engine."""
     mark = hashlib.sha256(str(home.root).encode()).hexdigest()[:8]
     return f"modelfleet-{fleet.replace('_', '-')}-{job}-{mark}"
-
-
-def dataflow_name(fleet: str, job: Job) -> str:
-    """Return the name of a Dataflow job: lower case letters, digits and dashes."""
-    return f"modelfleet-{fleet.replace('_', '-')}-{job}"
 
 
 def command_line(options: Mapping[str, str | int | float | bool | list[str] | None]) -> list[str]:

@@ -31,19 +31,23 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+START_SECONDS = {"local": 120.0, "flink": 120.0, "dataflow": 900.0}
+"""How long an engine may take to start a job; machines in a cloud are started for it."""
+
+
 class ServingJob(BaseModel):
     """The streaming job of a fleet.
 
     Attributes:
         fleet: The fleet.
         name: The job's name on the engine.
-        job_id: Flink's id of it.
+        job_id: The engine's id of it.
         state: Such as ``RUNNING``.
-        url: Where Flink's REST API tells more.
+        url: Where the engine tells more.
         started_at: When it was submitted.
         generation: The oldest generation that a live process of it serves; None before the first.
         processes: Its live processes, by name.
-        restored_from: The checkpoint it was started from; None if it started with nothing.
+        restored_from: The checkpoint, savepoint or job it goes on from; None if it started with nothing.
         already_running: Whether ``start_serving`` found it running.
     """
 
@@ -61,7 +65,7 @@ class ServingJob(BaseModel):
     already_running: bool = False
 
 
-def start_serving(spec: FleetSpec, home: Home, *, wait_seconds: float = 120.0) -> ServingJob:
+def start_serving(spec: FleetSpec, home: Home, *, wait_seconds: float | None = None) -> ServingJob:
     """Start the streaming job of a fleet and wait until it serves; a running one is returned as it is.
 
     The job goes on from the last checkpoint of the fleet's previous job, if there is one: files that one has
@@ -70,13 +74,15 @@ def start_serving(spec: FleetSpec, home: Home, *, wait_seconds: float = 120.0) -
     Args:
         spec: The fleet's spec, with absolute paths.
         home: The root folder.
-        wait_seconds: How long to wait for the first process to serve.
+        wait_seconds: How long to wait for the first process to serve; None means as long as is usual on the engine,
+            0 not at all.
 
     Raises:
         LedgerEmptyError: The fleet has no release yet.
         ReleaseError: It has, and none of them can be loaded.
-        EngineUnavailableError: No job server or no Kafka answers, or the job does not come up.
-        SpecError: The engine cannot serve, or a topic is not there.
+        EngineUnavailableError: No engine or no Kafka answers, or the job does not come up.
+        SpecError: A topic is not there.
+        InputError: The engine cannot run the job: nobody is signed in, or something of the cloud is missing.
     """
     check_can_serve(spec, home)
     engine = serving_engine(spec, home)
@@ -104,8 +110,8 @@ def serving_status(spec: FleetSpec, home: Home) -> ServingJob | None:
 def serve(spec: FleetSpec, home: Home, *, started: Callable[[ServingJob], None] = lambda job: None) -> ServingJob:
     """Serve a fleet: on the job server of this home, or on one that runs for as long as this call.
 
-    With a job server running, the job is started there and this returns at once. Without one, both are started here
-    and run until Ctrl-C (or SIGTERM), which stops both.
+    With a job server running, or on Dataflow, the job is started there and this returns at once. Without one, both are
+    started here and run until Ctrl-C (or SIGTERM), which stops both.
 
     Args:
         spec: The fleet's spec, with absolute paths.
@@ -123,6 +129,8 @@ def serve(spec: FleetSpec, home: Home, *, started: Callable[[ServingJob], None] 
     try:
         serving_engine(spec, home)
     except EngineUnavailableError as error:
+        if spec.engine == "dataflow":
+            raise
         logger.info("%s; starting one for as long as this runs", error)
     else:
         job = start_serving(spec, home)
@@ -163,13 +171,16 @@ def check_can_serve(spec: FleetSpec, home: Home) -> None:
 
 
 def wait_until_serving(
-    spec: FleetSpec, home: Home, engine: ServingEngine[Any], job: EngineJob, seconds: float
+    spec: FleetSpec, home: Home, engine: ServingEngine[Any], job: EngineJob, seconds: float | None
 ) -> ServingJob:
     """Wait until a process of a job that was just started serves, and return the job.
 
     Raises:
         EngineUnavailableError: None does in time, or the job has ended.
     """
+    seconds = START_SECONDS[spec.engine] if seconds is None else seconds
+    if seconds == 0:
+        return describe(spec, home, engine, job)
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         with contextlib.suppress(EngineUnavailableError):  # busy starting
@@ -179,10 +190,9 @@ def wait_until_serving(
             described = describe(spec, home, engine, job)
             if runs and described.generation is not None:
                 return described.model_copy(update={"state": "RUNNING"})
-        time.sleep(0.2)
+        time.sleep(engine.poll_seconds)
     raise EngineUnavailableError(
-        f"job '{job.name}' was started but no process of it serves after {seconds:.0f} s; "
-        f"the workers' log is {home.logs / 'beam-worker.log'}, Flink's is {home.logs / 'job-server.log'}"
+        f"job '{job.name}' was started but no process of it serves after {seconds:.0f} s; {engine.logs}"
     )
 
 

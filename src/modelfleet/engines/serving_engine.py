@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from modelfleet.errors import SpecError
-
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
@@ -55,6 +53,16 @@ class ServingEngine(Protocol[Job]):
         """The state that the newest job was started from; None if it started with nothing."""
         ...
 
+    @property
+    def poll_seconds(self) -> float:
+        """How often a job may be looked at while it is waited for."""
+        ...
+
+    @property
+    def logs(self) -> str:
+        """Where a person finds out why a job does not come up, as a part of a sentence."""
+        ...
+
     def alone(self) -> AbstractContextManager[None]:
         """Let one process at a time start or end the job."""
         ...
@@ -72,6 +80,14 @@ class ServingEngine(Protocol[Job]):
 
         Args:
             discard_state: With nothing, whatever there is.
+        """
+        ...
+
+    def update(self, job: Job) -> Job | None:
+        """Replace the running job by one of the spec and the code as they are now, without a pause.
+
+        Returns:
+            The new job; None where the engine cannot do it, so that the old one must end before another starts.
         """
         ...
 
@@ -101,11 +117,14 @@ def serving_engine(spec: FleetSpec, home: Home) -> ServingEngine[Any]:
     """Return the engine that a spec names.
 
     Raises:
-        SpecError: That engine cannot serve.
+        CredentialsError: The engine wants to know who calls, and nobody is named or trusted.
+        CloudSetupError: The spec does not say where it is.
         EngineUnavailableError: It does not answer.
     """
     if spec.engine == "dataflow":
-        raise SpecError("engine: 'dataflow' cannot be started from here yet; serve with engine 'local'")
+        from modelfleet.engines.dataflow_serving import DataflowServing
+
+        return DataflowServing(spec, home)
     from modelfleet.engines.flink_serving import FlinkServing
 
     return FlinkServing(spec, home)

@@ -32,8 +32,11 @@ def _beam(job: Literal["prepare", "train"]) -> Callable[[Run], None]:
     def launch(run: Run) -> None:
         from modelfleet.engines.launch import run_job
         from modelfleet.engines.options import pipeline_options
+        from modelfleet.engines.preflight import check_engine
 
-        run_job(f"beam_jobs.{job}", ["--run", str(run.folder)], pipeline_options(run.spec, job, run.home))
+        check_engine(run.spec, job, run.home)
+        options = pipeline_options(run.spec, job, run.home, run=run.record.run_id)
+        run_job(f"beam_jobs.{job}", ["--run", str(run.folder)], options)
 
     return launch
 

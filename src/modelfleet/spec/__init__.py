@@ -6,6 +6,7 @@ from modelfleet.spec.expectations import EntityExpectations, ExpectationsSpec, R
 from modelfleet.spec.file import load_spec, parse_spec
 from modelfleet.spec.fleet import FleetSpec, ResourcesSpec, ScheduleSpec, Task
 from modelfleet.spec.gate import GatePolicy, Threshold
+from modelfleet.spec.hints import HintSpec, HintsSpec
 from modelfleet.spec.kafka import NewTopicSpec
 from modelfleet.spec.model import CandidateSpec, ModelSpec, PooledSpec, Recipe
 from modelfleet.spec.notices import KafkaNotices, PubsubNotices
@@ -28,6 +29,8 @@ __all__ = [
     "FolderSinkSpec",
     "FolderSourceSpec",
     "GatePolicy",
+    "HintSpec",
+    "HintsSpec",
     "KafkaNotices",
     "KafkaSinkSpec",
     "KafkaSourceSpec",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Literal
@@ -19,6 +20,7 @@ from modelfleet.spec.gate import (
     REGRESSION_METRICS,
     GatePolicy,
 )
+from modelfleet.spec.hints import HintsSpec
 from modelfleet.spec.model import ModelSpec
 from modelfleet.spec.retention import RetentionSpec
 from modelfleet.spec.section import Section
@@ -54,15 +56,18 @@ class ResourcesSpec(Section):
 
     Attributes:
         shards: Number of shards the fleet is divided into: the unit of training, of files and of loading.
-        threads: Threads of the steps prepare and train and of scoring, on each worker; 0 means one per core.
+        threads: Threads of the steps prepare and train and of scoring, on each worker; 0 means one per core. On
+            Dataflow it means one: a worker has a process per core.
         retries: How often a failed Airflow task is tried again.
         timeout_minutes: Longest an Airflow task may take.
+        hints: What single steps need of a worker, on Dataflow.
     """
 
     shards: int = Field(default=8, ge=1, le=10_000)
     threads: int = Field(default=0, ge=0)
     retries: int = Field(default=1, ge=0)
     timeout_minutes: float = Field(default=60.0, gt=0)
+    hints: HintsSpec = HintsSpec()
 
 
 class FleetSpec(Section):
@@ -89,8 +94,13 @@ class FleetSpec(Section):
     serving: ServingSpec = ServingSpec()
     retention: RetentionSpec = RetentionSpec()
     engine: Literal["local", "flink", "dataflow"] = "local"
-    engine_options: dict[str, str | int | float | bool] = Field(default_factory=dict)
+    engine_options: dict[str, str | int | float | bool | list[str]] = Field(default_factory=dict)
     resources: ResourcesSpec = ResourcesSpec()
+
+    @property
+    def worker_threads(self) -> int:
+        """How many threads a step starts on a worker; Dataflow starts a process per core, so one is enough there."""
+        return self.resources.threads or (1 if self.engine == "dataflow" else os.cpu_count() or 1)
 
     @model_validator(mode="after")
     def _fields_agree(self) -> FleetSpec:

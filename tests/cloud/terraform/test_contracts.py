@@ -174,11 +174,11 @@ def test_a_retraining_is_told_by_the_name_of_its_dag() -> None:
 
 
 def test_the_jobs_are_told_by_their_names() -> None:
-    from modelfleet.engines.options import dataflow_name
+    from modelfleet.engines.dataflow_options import dataflow_name
 
     monitoring = (INFRA / "modules/monitoring/main.tf").read_text()
     patterns = re.findall(r'job_name=monitoring\.regex\.full_match\(\\"([^\\]+)\\"\)', monitoring)
-    assert all(re.fullmatch(pattern, dataflow_name("income_by_state", "serve")) for pattern in patterns)
+    assert all(re.fullmatch(pattern, dataflow_name("income_by_state", "serve", "a home")) for pattern in patterns)
     assert len(patterns) == 2
 
 
