@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from modelfleet.bundles.format import ShardFile
-from modelfleet.bundles.shard_memory import Shard, ShardMemory
+from modelfleet.bundles.shard_memory import Part, Shard, ShardMemory
 
 
 class Owner:
@@ -34,7 +34,7 @@ class Disk:
         memory.claim(self.owner, [one.sha256 for one in files])
 
     def use(self, of: ShardFile) -> Any:
-        return self.memory.using(of, lambda: self._load(of))
+        return self.memory.using(Part.whole(of), lambda: self._load(of))
 
     def touch(self, *files: ShardFile) -> None:
         for one in files:
@@ -88,7 +88,7 @@ def test_sizes_are_guessed_from_what_was_loaded() -> None:
     disk = Disk(ShardMemory(100), A, B, C, times=4)
     assert disk.memory.fits([A, B])
     disk.touch(A)
-    assert disk.memory.size(B) == 40
+    assert disk.memory.size(Part.whole(B)) == 40
     assert disk.memory.fits([A, B])
     assert not disk.memory.fits([B, C])  # A stays beside them
     assert ShardMemory().fits([B, C])
@@ -126,7 +126,7 @@ def test_threads_that_want_one_file_load_it_once() -> None:
         return Shard(A, None, None, pa.chunked_array([["e"]]), 10)  # type: ignore[arg-type]
 
     def use() -> None:
-        with memory.using(A, load):
+        with memory.using(Part.whole(A), load):
             pass
 
     threads = [threading.Thread(target=use) for _ in range(8)]
@@ -146,7 +146,7 @@ def test_a_file_that_cannot_be_loaded_is_asked_for_again() -> None:
     def broken() -> Shard:
         raise OSError("not now")
 
-    with pytest.raises(OSError, match="not now"), disk.memory.using(A, broken):
+    with pytest.raises(OSError, match="not now"), disk.memory.using(Part.whole(A), broken):
         raise AssertionError
     disk.touch(A)
     assert disk.read == ["a"]
@@ -176,6 +176,6 @@ def test_a_file_whose_owner_goes_while_it_is_read_does_not_stay() -> None:
         gc.collect()
         return Shard(D, None, None, pa.chunked_array([["e"]]), 10)  # type: ignore[arg-type]
 
-    with disk.memory.using(D, load):
+    with disk.memory.using(Part.whole(D), load):
         pass
     assert disk.memory.use.nbytes == 0

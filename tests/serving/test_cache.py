@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from modelfleet.bundles.loaded import LoadedBundle
 from modelfleet.bundles.reader import Bundle
 from modelfleet.bundles.storage import RemoteStorage
 from modelfleet.errors import BundleError
@@ -234,6 +235,38 @@ def test_the_resident_fleet_serves_from_the_cache(shop: Any, resident: Callable[
     shop.until(lambda: bool(fleet.refused))
     assert "1 bytes, expected" in fleet.refused[0].reason
     assert fleet.generation == 1
+
+
+def test_blocks_come_from_the_cache_and_a_damaged_file_there_is_downloaded_again(
+    shop: Any, tmp_path: Path, downloads: list[str]
+) -> None:
+    made = shop.bundle(shards=SHARDS)
+    bundle = cached(tmp_path, made)
+    models = LoadedBundle(bundle, lazy=True)
+    models.by_block()
+    before = list(downloads)
+    models.load(range(len(models.parts)))
+    assert downloads == before
+    again = LoadedBundle(bundle, lazy=True)
+    again.by_block()
+    file = again.parts[0].file
+    (tmp_path / "files" / file.sha256).write_bytes(b"x" * file.bytes)
+    again.load([0])
+    assert downloads == [*before, file.path]
+    (tmp_path / "files" / file.sha256).unlink()
+    third = LoadedBundle(bundle, lazy=True)
+    third.by_block()
+    third.load([0])
+    assert downloads == [*before, file.path, file.path]
+
+
+def test_blocks_are_read_without_a_cache_too(shop: Any) -> None:
+    made = shop.bundle(shards=SHARDS)
+    models = LoadedBundle(Bundle.open(url_of(made), sha256=made.sha256, verify=False), lazy=True)
+    models.by_block()
+    models.load(range(len(models.parts)))
+    assert {part.block for part in models.parts} == {0}
+    assert models.memory.use.misses == len(made.manifest.files)
 
 
 def test_a_url_of_an_unknown_scheme_says_so(tmp_path: Path) -> None:

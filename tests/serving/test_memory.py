@@ -32,13 +32,16 @@ def size_of_one(shop: Any) -> int:
     return max(shard.nbytes for shard in fleet.models.memory.recent())
 
 
-def indices(shop: Any) -> int:
-    return load_release(shop.ledger.latest(), fleet="sales", lazy=True).models.nbytes
+def indices(shop: Any, *, by_block: bool = False) -> int:
+    models = load_release(shop.ledger.latest(), fleet="sales", lazy=True).models
+    if by_block:
+        models.by_block()
+    return models.nbytes
 
 
 def test_every_entity_is_answered_with_room_for_two_files(shop: Any, resident: Make) -> None:
     shop.release_of(shards=SHARDS)
-    limit = 2 * size_of_one(shop) + indices(shop)
+    limit = 2 * size_of_one(shop) + indices(shop, by_block=True)
     fleet = resident(memory_bytes=limit)
     everybody = {entity: value for values in SHARDS.values() for entity, value in values.items()}
     for _ in range(3):
@@ -74,7 +77,7 @@ def test_a_release_brings_the_shards_in_use_first(shop: Any, monkeypatch: pytest
         first.models.predict_slots(encoded, first.models.slots_of([entity]))
     read: list[int | None] = []
     real = LoadedBundle._load
-    monkeypatch.setattr(LoadedBundle, "_load", lambda self, file: read.append(file.shard) or real(self, file))
+    monkeypatch.setattr(LoadedBundle, "_load", lambda self, part: read.append(part.file.shard) or real(self, part))
     second = load_release(shop.release_of(shards=SHARDS, add=5.0), fleet="sales", memory=memory)
     assert read[:2] == [1, 4]
     assert second.models.reused == 0

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
+from modelfleet.bundles.blocks import Blocks
 from modelfleet.bundles.format import FORMAT, MANIFEST_NAME, BundleManifest, IndexFile, ShardFile
 from modelfleet.bundles.modelfile import read_models
 from modelfleet.bundles.storage import NEXT, FolderStorage, Storage, open_storage
@@ -64,9 +65,17 @@ class Bundle:
         manifest = _parse(data, file)
         bundle = cls(storage, manifest, found, _read_places(storage, manifest))
         if verify:
-            for model_file in manifest.files:
-                bundle.read(model_file)
+            bundle.verify()
         return bundle
+
+    def verify(self) -> None:
+        """Hash every model file.
+
+        Raises:
+            BundleError: One is not what the manifest says.
+        """
+        for file in self.manifest.files:
+            self.read(file)
 
     @property
     def path(self) -> Path:
@@ -118,6 +127,30 @@ class Bundle:
             raise BundleError(f"{self.where}: has no model file '{path}'; it has {', '.join(self.files) or 'none'}")
         file = self.files[path]
         return read_models(self.read(file), file, f"{self.where}/{path}")
+
+    def blocks(self, path: str) -> Blocks | None:
+        """Return where the blocks of a model file are, after checking the whole of it.
+
+        Raises:
+            BundleError: As ``models``.
+        """
+        file = self.files[path]
+        data = self.read(file)
+        models = read_models(data, file, f"{self.where}/{path}", only_entities=True)
+        return Blocks.find(data, models[ENTITY])
+
+    def block(self, path: str, blocks: Blocks, number: int) -> pa.Table:
+        """Return the models of one block of a file, one per row, read anew.
+
+        Raises:
+            BundleError: The file is no longer what it was when ``blocks`` was made of it, or cannot be read.
+        """
+        file = self.files[path]
+        begin, end = blocks.bounds[number].tolist()
+        data = self.storage.piece(file, begin, end)
+        if not blocks.holds(number, data):
+            data = self.read(file)[begin:end]  # tells what is wrong with the file, or gets a sound one
+        return blocks.models(number, data, f"{self.where}/{path}")
 
     def pooled(self) -> pa.Table | None:
         """Return the pooled model as a table of one row, or None where the fleet has none.

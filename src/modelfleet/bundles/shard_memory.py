@@ -1,4 +1,4 @@
-"""The model files a process has in memory: shared by the bundles that have them in common, bounded, and counted."""
+"""The models a process has in memory, by file or by block: shared by the bundles that have them in common, bounded."""
 
 from __future__ import annotations
 
@@ -17,20 +17,51 @@ if TYPE_CHECKING:
     from modelfleet.data.schema import Schema
     from modelfleet.families.base import Predictor
 
+Key = tuple[str, int | None]
+
 FIRST_GUESS = 2.0
 """Bytes in memory per byte of a file before any was loaded; then what the loaded ones took."""
 
 
 @dataclass(frozen=True, eq=False)
-class Shard:
-    """A model file in memory.
+class Part:
+    """What is loaded at once: a model file, or one block of it.
 
     Attributes:
-        file: What the manifest says about it.
+        file: What the manifest says about the file.
+        block: Number of the block; None for the whole file.
+        nbytes: Its bytes in the file.
+        key: Tells it from all others, by the hash of the file's bytes.
+    """
+
+    file: ShardFile
+    block: int | None
+    nbytes: int
+    key: tuple[str, int | None]
+
+    @classmethod
+    def whole(cls, file: ShardFile) -> Part:
+        """Return a file as one part."""
+        return cls(file, None, file.bytes, (file.sha256, None))
+
+    @classmethod
+    def of(cls, file: ShardFile, block: int, nbytes: int) -> Part:
+        """Return a block of a file, of so many bytes."""
+        return cls(file, block, nbytes, (file.sha256, block))
+
+
+@dataclass(frozen=True, eq=False)
+class Shard:
+    """A model file in memory, or a block of one.
+
+    Attributes:
+        file: What the manifest says about the file.
         schema: Rows for its models are encoded by it.
         predictor: Its models, ready to predict.
         entities: Whose they are, row by row.
         nbytes: Bytes in memory.
+        first: Row in the file of its first model.
+        block: Number of the block; None for the whole file.
     """
 
     file: ShardFile
@@ -38,6 +69,13 @@ class Shard:
     predictor: Predictor
     entities: pa.ChunkedArray
     nbytes: int
+    first: int = 0
+    block: int | None = None
+
+    def entity(self, row: int) -> str:
+        """Return whose model a row of the file is."""
+        entity: str = self.entities[row - self.first].as_py()
+        return entity
 
 
 @dataclass(frozen=True)
@@ -45,10 +83,10 @@ class MemoryUse:
     """What a process's models take.
 
     Attributes:
-        nbytes: Bytes of the files in memory.
+        nbytes: Bytes of the models in memory.
         limit: Most bytes they may take; None for no limit.
-        files: Files in memory.
-        hits: How often a wanted file was there.
+        files: Files in memory; where files are read in blocks, blocks.
+        hits: How often a wanted one was there.
         misses: How often one had to be loaded.
         evictions: How often one had to leave for another.
     """
@@ -62,11 +100,11 @@ class MemoryUse:
 
 
 class ShardMemory:
-    """Model files by the hash of their bytes.
+    """Model files, or blocks of them, by the hash of the file's bytes.
 
-    A file stays while a loaded bundle that was given this memory lives, and there is room. Under a limit the least
-    recently used one leaves first, never one that a prediction is using; whoever needs a file waits until there is
-    room for it, or until nobody uses any, so that one file at a time always fits.
+    A part stays while a loaded bundle that was given this memory and has its file lives, and there is room. Under a
+    limit the least recently used one leaves first, never one that a prediction is using; whoever needs a part waits
+    until there is room for it, or until nobody uses any, so that one part at a time always fits.
 
     Args:
         limit: Most bytes; None for no limit.
@@ -74,12 +112,12 @@ class ShardMemory:
 
     def __init__(self, limit: int | None = None) -> None:
         self._limit = limit
-        self._shards: OrderedDict[str, Shard] = OrderedDict()  # the least recently used first
-        self._sizes: dict[str, int] = {}
+        self._shards: OrderedDict[Key, Shard] = OrderedDict()  # the least recently used first
+        self._sizes: dict[Key, int] = {}
         self._claims: Counter[str] = Counter()
         self._given_up: deque[tuple[str, ...]] = deque()
-        self._users: Counter[str] = Counter()
-        self._expected: dict[str, int] = {}  # of the files being loaded now
+        self._users: Counter[Key] = Counter()
+        self._expected: dict[Key, int] = {}  # of what is being loaded now
         self._held = self._loaded_bytes = self._read_bytes = 0
         self._hits = self._misses = self._evictions = 0
         self._changed = threading.Condition(threading.Lock())
@@ -110,9 +148,9 @@ class ShardMemory:
         # The owner may be collected in any thread at any moment, with the lock held: nothing but a note is left then
         weakref.finalize(owner, self._given_up.append, tuple(hashes)).atexit = False
 
-    def has(self, sha256: str) -> bool:
-        """Return whether a file is in memory now."""
-        return sha256 in self._shards
+    def has(self, part: Part) -> bool:
+        """Return whether a part is in memory now."""
+        return part.key in self._shards
 
     def recent(self) -> list[Shard]:
         """Return what is in memory, the most recently used first."""
@@ -126,69 +164,70 @@ class ShardMemory:
         with self._changed:
             self._forget()
             own = {file.sha256 for file in files}
-            others = sum(shard.nbytes for sha256, shard in self._shards.items() if sha256 not in own)
-            return others + sum(self._size(file) for file in files) <= self._limit
+            others = sum(shard.nbytes for shard in self._shards.values() if shard.file.sha256 not in own)
+            return others + sum(self._size(Part.whole(file)) for file in files) <= self._limit
 
-    def size(self, file: ShardFile) -> int:
-        """Return the bytes a file takes in memory, guessed where it was never loaded."""
+    def size(self, part: Part) -> int:
+        """Return the bytes a part takes in memory, guessed where it was never loaded."""
         with self._changed:
-            return self._size(file)
+            return self._size(part)
 
     @contextmanager
-    def using(self, file: ShardFile, load: Callable[[], Shard]) -> Iterator[Shard]:
-        """Give a file's models, loaded where they are not in memory, and keep them there until the block ends.
+    def using(self, part: Part, load: Callable[[], Shard]) -> Iterator[Shard]:
+        """Give a part's models, loaded where they are not in memory, and keep them there until the block ends.
 
-        Several threads that want the same file load it once. A thread uses one file at a time.
+        Several threads that want the same part load it once. A thread uses one part at a time.
 
         Args:
-            file: Which.
+            part: Which.
             load: Reads it.
         """
-        shard = self._take(file, load)
+        shard = self._take(part, load)
+        key = part.key
         try:
             yield shard
         finally:
             with self._changed:
-                self._users[file.sha256] -= 1
-                if not self._users[file.sha256]:
-                    del self._users[file.sha256]
+                self._users[key] -= 1
+                if not self._users[key]:
+                    del self._users[key]
                 self._forget()
-                if file.sha256 in self._shards and file.sha256 not in self._claims:  # its owner went while it was read
-                    self._let_go(file.sha256)
+                if key in self._shards and part.file.sha256 not in self._claims:  # its owner went while it was read
+                    self._let_go(key)
                 self._make_room(0)
                 self._changed.notify_all()
 
-    def _take(self, file: ShardFile, load: Callable[[], Shard]) -> Shard:
-        sha256 = file.sha256
+    def _take(self, part: Part, load: Callable[[], Shard]) -> Shard:
+        key = part.key
         with self._changed:
             self._forget()
             while True:
-                shard = self._shards.get(sha256)
+                shard = self._shards.get(key)
                 if shard is not None:
                     self._hits += 1
-                    self._shards.move_to_end(sha256)
-                    self._users[sha256] += 1
+                    self._shards.move_to_end(key)
+                    self._users[key] += 1
                     return shard
-                if sha256 not in self._expected and (self._make_room(self._size(file)) or not self._busy):
+                if key not in self._expected and (self._make_room(self._size(part)) or not self._busy):
                     break
                 self._changed.wait()
             self._misses += 1
-            self._expected[sha256] = self._size(file)
+            self._expected[key] = self._size(part)
         try:
             shard = load()
         except BaseException:
             with self._changed:
-                del self._expected[sha256]
+                del self._expected[key]
                 self._changed.notify_all()
             raise
         with self._changed:
-            del self._expected[sha256]
-            self._shards[sha256] = shard
+            del self._expected[key]
+            self._shards[key] = shard
             self._held += shard.nbytes
-            self._users[sha256] += 1
-            self._sizes[sha256] = shard.nbytes
+            self._users[key] += 1
+            self._sizes[key] = shard.nbytes
             self._loaded_bytes += shard.nbytes
-            self._read_bytes += file.bytes
+            self._read_bytes += part.nbytes
             self._make_room(0)
             self._changed.notify_all()
         return shard
@@ -197,34 +236,44 @@ class ShardMemory:
     def _busy(self) -> bool:
         return bool(self._users or self._expected)
 
-    def _size(self, file: ShardFile) -> int:
+    def _size(self, part: Part) -> int:
         ratio = self._loaded_bytes / self._read_bytes if self._read_bytes else FIRST_GUESS
-        return self._sizes.get(file.sha256, int(file.bytes * ratio))
+        return self._sizes.get(part.key, int(part.nbytes * ratio))
 
     def _make_room(self, wanted: int) -> bool:
-        """Let files go until so many bytes more fit; return whether they do."""
+        """Let parts go until so many bytes more fit; return whether they do."""
         if self._limit is None:
             return True
         most = self._limit - sum(self._expected.values()) - wanted
         if self._held > most:
-            for sha256 in [one for one in self._shards if one not in self._users]:
-                self._let_go(sha256)
-                self._evictions += 1
-                if self._held <= most:
-                    break
+            gone = []
+            left = self._held
+            for key, shard in self._shards.items():  # thousands of them, of which one or two usually suffice
+                if key not in self._users:
+                    gone.append(key)
+                    left -= shard.nbytes
+                    if left <= most:
+                        break
+            for key in gone:
+                self._let_go(key)
+            self._evictions += len(gone)
         return self._held <= most
 
-    def _let_go(self, sha256: str) -> None:
-        self._held -= self._shards.pop(sha256).nbytes
+    def _let_go(self, key: Key) -> None:
+        self._held -= self._shards.pop(key).nbytes
 
     def _forget(self) -> None:
         """Let go of what no living bundle has."""
+        given_up: set[str] = set()
         while self._given_up:
             hashes = self._given_up.popleft()
             self._claims.subtract(hashes)
-            for sha256 in hashes:
-                if self._claims[sha256] <= 0:
-                    del self._claims[sha256]
-                    if sha256 in self._shards:
-                        self._let_go(sha256)
-                    self._sizes.pop(sha256, None)
+            given_up.update(hashes)
+        unclaimed = {sha256 for sha256 in given_up if self._claims[sha256] <= 0}
+        for sha256 in unclaimed:
+            del self._claims[sha256]
+        if unclaimed:
+            for key in [key for key in self._shards if key[0] in unclaimed]:
+                self._let_go(key)
+            for key in [key for key in self._sizes if key[0] in unclaimed]:
+                del self._sizes[key]

@@ -41,6 +41,14 @@ class Storage(Protocol):
         """
         ...
 
+    def piece(self, part: ShardFile | IndexFile, begin: int, end: int) -> bytes:
+        """Return some of a file's bytes, not checked: for whoever knows what they must be.
+
+        Raises:
+            BundleError: They cannot be read.
+        """
+        ...
+
 
 class FolderStorage:
     """A bundle in a folder of this machine."""
@@ -61,16 +69,24 @@ class FolderStorage:
 
     def read(self, part: ShardFile | IndexFile) -> bytes:
         """See ``Storage``."""
+        return checked(self._bytes(part), part, str(self.path / part.path))
+
+    def piece(self, part: ShardFile | IndexFile, begin: int, end: int) -> bytes:
+        """See ``Storage``."""
+        return self._bytes(part, begin, end - begin)
+
+    def _bytes(self, part: ShardFile | IndexFile, begin: int = 0, count: int = -1) -> bytes:
         file = self.path / part.path
         if file.is_symlink() or file.parent.is_symlink():
             raise BundleError(f"{file}: is a link; a bundle holds plain files only; {NEXT}")
         try:
-            data = file.read_bytes()
+            with file.open("rb") as stream:
+                stream.seek(begin)
+                return stream.read(count)
         except OSError as error:
             raise BundleError(
                 f"{file}: cannot be read ({error.strerror}), expected {part.bytes} bytes; {NEXT}"
             ) from error
-        return checked(data, part, str(file))
 
 
 class RemoteStorage:
@@ -87,7 +103,11 @@ class RemoteStorage:
         """See ``Storage``."""
         return checked(self._bytes(part.path), part, f"{self.where}/{part.path}")
 
-    def _bytes(self, path: str) -> bytes:
+    def piece(self, part: ShardFile | IndexFile, begin: int, end: int) -> bytes:
+        """See ``Storage``."""
+        return self._bytes(part.path, begin, end - begin)
+
+    def _bytes(self, path: str, begin: int = 0, count: int = -1) -> bytes:
         url = f"{self.where}/{path}"
         try:
             import fsspec
@@ -95,7 +115,9 @@ class RemoteStorage:
             raise MissingExtraError("fsspec", "remote") from error
         try:
             with fsspec.open(url, "rb") as stream:
-                data: bytes = stream.read()
+                if begin:
+                    stream.seek(begin)
+                data: bytes = stream.read(count)
         except Exception as error:  # each scheme has errors of its own; all but an absent file may pass
             cause = error if isinstance(error, OSError) else OSError(f"{type(error).__name__}: {error}")
             raise BundleError(f"{url}: cannot be read ({cause}); {NEXT}") from cause

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from modelfleet.bundles.loaded import ask
+from modelfleet.bundles.asking import ask
 from modelfleet.serving.denylist import ANY_ROW
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class FailingModels:
     def __call__(
         self, shard: Shard, rows: EncodedRows, model: NDArray[np.int32]
     ) -> tuple[NDArray[np.float64], dict[int, str]]:
-        """Predict n rows by the models of a file; see ``modelfleet.bundles.loaded.Asking``. Raises nothing."""
+        """Predict n rows by the models of a file; see ``modelfleet.bundles.asking.Asking``. Raises nothing."""
         values = np.zeros((len(model), shard.schema.outputs))
         failures: dict[int, str] = {}
         sha256 = shard.file.sha256
@@ -111,7 +111,7 @@ class FailingModels:
         for i in np.flatnonzero(out).tolist():
             entry = denied[int(model[i])]
             if entry.entity is None:
-                denylist.name(entry, shard.entities[entry.row].as_py())
+                denylist.name(entry, shard.entity(entry.row))
             failures[i] = f"denied: {entry.reason} ({entry.at:%Y-%m-%d %H:%M:%S} UTC, generation {entry.generation})"
         return np.flatnonzero(~out)
 
@@ -170,7 +170,7 @@ class FailingModels:
         with self._lock:
             self._rows += 1
             before = self._failed.get(key)
-            entity = before.entity if before else shard.entities[row].as_py()
+            entity = before.entity if before else shard.entity(row)
             self._failed[key] = FailingModel(entity=entity, rows=1 + (before.rows if before else 0), reason=reason)
         if before is None:
             logger.warning("%s: the model of entity '%s' fails: %s", shard.file.path, entity, reason)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from modelfleet.bundles.loaded import LoadedBundle
     from modelfleet.bundles.reader import Bundle
-    from modelfleet.bundles.shard_memory import ShardMemory
+    from modelfleet.bundles.shard_memory import Part, ShardMemory
     from modelfleet.data.schema import Schema
     from modelfleet.releases.manifest import Release
     from modelfleet.serving.cache import BundleCache
@@ -95,7 +95,7 @@ def load_release(
         models = reuse.models  # a pin, or another mode: what is in memory answers under the new number
     else:
         storage = cache.storage(uri, sha256) if cache is not None and is_remote(uri) else open_storage(uri)
-        bundle = Bundle.open(storage, sha256=sha256, verify=not lazy)
+        bundle = Bundle.open(storage, sha256=sha256, verify=False)
         models = load_bundle(
             bundle, fleet=fleet, generation=release.generation, memory=memory, watchdog=watchdog, lazy=lazy
         ).models
@@ -117,12 +117,12 @@ def load_bundle(
     """Load an opened bundle: check that it fits, read its models, and let some of them predict.
 
     Args:
-        bundle: An opened bundle, its hashes verified.
+        bundle: An opened bundle; its files are verified here, unless ``lazy``.
         fleet: The fleet it must be of.
         generation: Recorded in every answer.
         memory: Where the models are kept; those of files that are in it already are not read again. Where it has no
-            room for all, the files that answered last are loaded, and each of the others when a row needs it. None
-            means memory of its own.
+            room for all, they are loaded block by block: those that answered last now, each of the others when a row
+            needs it. None means memory of its own.
         watchdog: Watches every prediction; None lets each take as long as it likes.
         lazy: Read, check and load each file when a row needs it first; of the models, none is tried.
 
@@ -138,7 +138,12 @@ def load_bundle(
     models = LoadedBundle(bundle, memory=memory, lazy=True)
     if not lazy:
         whole = models.memory.fits(models.files)
-        models.load(range(len(models.files)) if whole else _hot(models))
+        if whole:
+            bundle.verify()
+            models.load(range(len(models.parts)))
+        else:
+            models.by_block()
+            models.load(_hot(models))
         tried = FailingModels(watchdog, generation)
         _try_models(bundle, models, tried, TRIED_ENTITIES if whole else TRIED_UNDER_A_LIMIT)
     return LoadedFleet(generation, models, failing=FailingModels(watchdog, generation))
@@ -161,21 +166,25 @@ def _check_schemas(bundle: Bundle) -> None:
 
 
 def _hot(models: LoadedBundle) -> list[int]:
-    """Return the files of the shards that were used last, as many as fill half the memory.
+    """Return the parts in whose place in their shards something was used last, as many as fill half the memory.
 
     The other half is left to the bundle that still answers.
     """
     memory = models.memory
-    age = {shard.file.shard: i for i, shard in reversed(list(enumerate(memory.recent())))}
-    numbers = range(len(models.files))
+    age = {(one.file.shard, one.block): i for i, one in reversed(list(enumerate(memory.recent())))}
+    numbers = range(len(models.parts))
     room = (memory.limit or 0) // 2
     chosen = []
-    for number in sorted(numbers, key=lambda number: age.get(models.files[number].shard, len(age))):
-        room -= memory.size(models.files[number])
+    for number in sorted(numbers, key=lambda number: age.get(_place(models.parts[number]), len(age))):
+        room -= memory.size(models.parts[number])
         if room < 0:
             break
         chosen.append(number)
     return chosen
+
+
+def _place(part: Part) -> tuple[int | None, int | None]:
+    return part.file.shard, part.block
 
 
 def _try_models(bundle: Bundle, models: LoadedBundle, asking: FailingModels, most: int) -> None:
@@ -188,7 +197,7 @@ def _try_models(bundle: Bundle, models: LoadedBundle, asking: FailingModels, mos
         slots = np.append(slots, models.pooled_slot)
     if not tries:
         raise BundleError(f"{bundle.where}: has no models at all")
-    models.load(models.files_of(slots))  # what cannot be read is told as it is
+    models.load(models.parts_of(slots))  # what cannot be read is told as it is
     failures = models.predict_slots(lambda schema: plain_rows(schema, len(slots)), slots, asking).failures
     for i, reason in sorted(failures.items()):
         raise BundleError(f"{bundle.where}: {tries[i]} cannot answer a plain row: {reason}")

@@ -50,7 +50,7 @@ class MemoryShare:
         """Let go of what no bundle has any more, and load the rest of the one that answers, if it has come to fit."""
         if self.memory.use.limit is None:
             return
-        missing = [i for i, file in enumerate(bundle.files) if not self.memory.has(file.sha256)]
+        missing = [i for i, part in enumerate(bundle.parts) if not self.memory.has(part)]
         if missing and self.memory.fits(bundle.files):
             bundle.load(missing)
 
