@@ -24,6 +24,7 @@ from beam_jobs.pipelines.graph import graph_lines
 from beam_jobs.pipelines.outcome_output import FolderOutput, KafkaOutput, OutcomeOutput, PubsubOutput
 from beam_jobs.pipelines.request_input import FolderInput, KafkaInput, PubsubInput, RequestInput
 from beam_jobs.pipelines.serve import ServeConfig, build_serve
+from beam_jobs.transforms.packs import Packing
 from modelfleet.engines.dataflow_jobs import GRAPH_LABEL
 from modelfleet.engines.dataflow_options import RUNNER
 from modelfleet.engines.dataflow_serving import graph_mark
@@ -92,6 +93,7 @@ def _requests(spec: FleetSpec, home: Home) -> RequestInput:
             group=source.group or f"modelfleet-{spec.fleet}",
             start=source.start,
             discover_seconds=source.discover_seconds,
+            packing=Packing(lines=spec.serving.max_batch_rows),
         )
     if isinstance(source, PubsubSourceSpec):
         return PubsubInput(source.subscription)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from beam_jobs.handlers.beam_inference import ModelHandler, PredictionResult
@@ -12,6 +13,7 @@ from modelfleet.serving.answer import Answer, DeadLetter
 from modelfleet.serving.chunk import Chunk
 from modelfleet.serving.chunk_answer import ChunkOutcome
 from modelfleet.serving.request import Request
+from modelfleet.serving.request_pack import Asked, PackOutcome, RequestPack
 from modelfleet.serving.resident import ResidentFleet, get_resident
 from modelfleet.serving.resident_config import ResidentConfig
 
@@ -20,15 +22,18 @@ logger = logging.getLogger(__name__)
 _RELEASE_NAME = re.compile(r"(?:.*/)?0*([0-9]+)(?:\.json)?")
 
 
+Outcome = Answer | DeadLetter | ChunkOutcome | PackOutcome
+
 CHUNK_ROWS = 8
 """Rows of a chunk that cost about as much as a single request."""
 
 
-class FleetModelHandler(ModelHandler[Request | Chunk, PredictionResult, ResidentFleet]):
+class FleetModelHandler(ModelHandler[Asked, PredictionResult, ResidentFleet]):
     """Answers requests with the process's resident fleet.
 
     Every request gives one ``PredictionResult`` whose ``inference`` is an ``Answer`` or a ``DeadLetter``, every chunk
-    one whose ``inference`` is a ``ChunkOutcome``; nothing about the data raises, so one bad row never costs its batch.
+    one whose ``inference`` is a ``ChunkOutcome``, every pack one whose ``inference`` is a ``PackOutcome``; nothing
+    about the data raises, so one bad row never costs its batch.
     A new release needs no new model in Beam's sense: the resident fleet loads it in the background and swaps one
     reference.
 
@@ -40,7 +45,7 @@ class FleetModelHandler(ModelHandler[Request | Chunk, PredictionResult, Resident
     Args:
         config: Which resident fleet; equal ones in a process share it.
         max_batch_rows: Most single requests predicted in one call; so many rows of a chunk as ``CHUNK_ROWS`` count as
-            one. A chunk of more is a batch of its own.
+            one. A chunk or a pack of more is a batch of its own.
     """
 
     def __init__(self, config: ResidentConfig, *, max_batch_rows: int = 256) -> None:
@@ -49,7 +54,7 @@ class FleetModelHandler(ModelHandler[Request | Chunk, PredictionResult, Resident
         super().__init__(
             min_batch_size=max_batch_rows,
             max_batch_size=max_batch_rows,
-            element_size_fn=lambda one: -(-len(one) // CHUNK_ROWS) if isinstance(one, Chunk) else 1,
+            element_size_fn=_size,
         )
         self._config = config
 
@@ -58,7 +63,7 @@ class FleetModelHandler(ModelHandler[Request | Chunk, PredictionResult, Resident
         return get_resident(self._config)
 
     def run_inference(
-        self, batch: Sequence[Request | Chunk], model: ResidentFleet, inference_args: Mapping[str, Any] | None = None
+        self, batch: Sequence[Asked], model: ResidentFleet, inference_args: Mapping[str, Any] | None = None
     ) -> Iterator[PredictionResult]:
         """Answer a batch, all of it by one generation.
 
@@ -67,8 +72,14 @@ class FleetModelHandler(ModelHandler[Request | Chunk, PredictionResult, Resident
             model: What ``load_model`` returned.
             inference_args: Not used.
         """
-        for request, outcome in zip(batch, model.predict(batch), strict=True):
-            yield PredictionResult(request, outcome, model_id=_generation_id(outcome))
+        outcomes = iter(model.predict([request for asked in batch for request in _requests(asked)]))
+        for asked in batch:
+            outcome: Outcome
+            if isinstance(asked, RequestPack):
+                outcome = PackOutcome.of(list(islice(outcomes, len(asked.requests))))
+            else:
+                outcome = next(outcomes)
+            yield PredictionResult(asked, outcome, model_id=_generation_id(outcome))
 
     def update_model_path(self, model_path: str | None = None) -> None:
         """Take note of a release; returns at once.
@@ -85,14 +96,25 @@ class FleetModelHandler(ModelHandler[Request | Chunk, PredictionResult, Resident
             return
         get_resident(self._config).notice(int(match[1]))
 
-    def get_num_bytes(self, batch: Sequence[Request | Chunk]) -> int:
+    def get_num_bytes(self, batch: Sequence[Asked]) -> int:
         """Return the size of a batch for the metrics; Beam's own way is to pickle it."""
-        return sum(len(request.original) for request in batch)
+        return sum(len(request.original) for asked in batch for request in _requests(asked))
 
     def get_metrics_namespace(self) -> str:
         """Return the name under which RunInference counts."""
         return "modelfleet_inference"
 
 
-def _generation_id(outcome: Answer | DeadLetter | ChunkOutcome) -> str | None:
+def _requests(asked: Asked) -> tuple[Request | Chunk, ...]:
+    return asked.requests if isinstance(asked, RequestPack) else (asked,)
+
+
+def _size(asked: Asked) -> int:
+    """Return how many single requests cost as much."""
+    if isinstance(asked, RequestPack):
+        return sum(map(_size, asked.requests))
+    return -(-len(asked) // CHUNK_ROWS) if isinstance(asked, Chunk) else 1
+
+
+def _generation_id(outcome: Outcome) -> str | None:
     return None if outcome.generation is None else str(outcome.generation)

@@ -12,6 +12,7 @@ from beam_jobs.transforms.kafka_writer import KafkaWriter, TopicLimit
 from beam_jobs.transforms.messages import AnswerMessages, LetterMessages
 from modelfleet.serving.answer import Answer, DeadLetter
 from modelfleet.serving.chunk_answer import ChunkAnswer
+from modelfleet.serving.request_pack import PackOutcome
 from modelfleet.spec.kafka_client import KafkaClient
 
 PUBSUB_LIMIT = 9_500_000
@@ -68,15 +69,20 @@ class PubsubOutput:
 OutcomeOutput = FolderOutput | KafkaOutput | PubsubOutput
 
 
+def takes_together(output: OutcomeOutput) -> bool:
+    """Return whether several answers may be one element."""
+    return isinstance(output, KafkaOutput)
+
+
 def write_outcomes(
-    answers: beam.PCollection[Answer | ChunkAnswer],
+    answers: beam.PCollection[Answer | ChunkAnswer | PackOutcome],
     letters: Sequence[beam.PCollection[DeadLetter]],
     output: OutcomeOutput,
 ) -> None:
     """Add the sink to a pipeline.
 
     Args:
-        answers: Every answer.
+        answers: Every answer; where ``takes_together``, several may be one element.
         letters: The dead letters of every step.
         output: Where they go.
     """

@@ -9,6 +9,7 @@ import apache_beam as beam
 from beam_jobs.transforms.kafka_partitions import Start
 from beam_jobs.transforms.kafka_readers import Pace
 from beam_jobs.transforms.kafka_source import KafkaSource
+from beam_jobs.transforms.packs import Pack, Packing
 from beam_jobs.transforms.request_source import RequestFolder
 from modelfleet.serving.answer import DeadLetter
 from modelfleet.serving.chunk import Chunk
@@ -39,6 +40,7 @@ class KafkaInput:
         start: Where the partitions begin that are there at the first start.
         discover_seconds: How often new ones are looked for.
         pace: How much is read at once.
+        packing: How large a pack of messages may become.
     """
 
     client: KafkaClient
@@ -47,6 +49,7 @@ class KafkaInput:
     start: Start = "earliest"
     discover_seconds: float = 10.0
     pace: Pace = field(default_factory=Pace)
+    packing: Packing = field(default_factory=Packing)
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ RequestInput = FolderInput | KafkaInput | PubsubInput
 
 def read_requests(
     pipeline: beam.Pipeline, source: RequestInput
-) -> tuple[beam.PCollection[bytes | Chunk], tuple[beam.PCollection[DeadLetter], ...]]:
+) -> tuple[beam.PCollection[bytes | Pack | Chunk], tuple[beam.PCollection[DeadLetter], ...]]:
     """Add the source to a pipeline.
 
     Args:
@@ -73,7 +76,7 @@ def read_requests(
         source: Where requests come from.
 
     Returns:
-        Requests, as bytes or as chunks that have been read already, and dead letters for what cannot be read.
+        Requests, as bytes, in packs or as chunks that have been read already, and dead letters for what cannot be read.
     """
     if isinstance(source, KafkaInput):
         messages = pipeline | "Requests" >> KafkaSource(
@@ -83,6 +86,7 @@ def read_requests(
             start=source.start,
             discover_seconds=source.discover_seconds,
             pace=source.pace,
+            packing=source.packing,
         )
         return messages, ()
     if isinstance(source, PubsubInput):

@@ -9,7 +9,7 @@ import apache_beam as beam
 
 from beam_jobs.handlers.beam_inference import RunInference
 from beam_jobs.handlers.fleet import FleetModelHandler
-from beam_jobs.pipelines.outcome_output import OutcomeOutput, write_outcomes
+from beam_jobs.pipelines.outcome_output import OutcomeOutput, takes_together, write_outcomes
 from beam_jobs.pipelines.request_input import RequestInput, read_requests
 from beam_jobs.transforms.outcomes import Outcomes
 from beam_jobs.transforms.release_signal import ReleaseSignal
@@ -60,12 +60,13 @@ def build_serve(pipeline: beam.Pipeline, config: ServeConfig) -> None:
     )
     lines, unreadable = read_requests(pipeline, config.requests)
     # The side input parts the pipeline in two: what passes from one to the other goes through the runner and back, as
-    # the bytes that came in rather than as a pickled request.
+    # the bytes that came in rather than as pickled requests, and many requests at a time.
     # All of these in one process: the signal tells the resident fleet that predicts, so they share a hint
     hint = config.hint
     told = lines | "Signal" >> ReleaseSignal(generations, config.resident).with_resource_hints(**hint)
     requests, bad = told | "Parse" >> ParseRequests().with_resource_hints(**hint)
     handler = FleetModelHandler(config.resident, max_batch_rows=config.max_batch_rows)
     results = requests | "Predict" >> RunInference(handler).with_resource_hints(**hint)
-    answers, failed = results | "Outcomes" >> Outcomes().with_resource_hints(**hint)
+    outcomes = Outcomes(together=takes_together(config.outcomes))
+    answers, failed = results | "Outcomes" >> outcomes.with_resource_hints(**hint)
     write_outcomes(answers, (*unreadable, bad, failed), config.outcomes)

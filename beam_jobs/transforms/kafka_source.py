@@ -1,9 +1,9 @@
-"""Messages of a Kafka topic, as bytes; the engine's checkpoint, not a consumer group, says where to go on."""
+"""Messages of a Kafka topic, each or in packs; the engine's checkpoint, not a consumer group, says where to go on."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -16,6 +16,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 from beam_jobs.transforms.kafka_partitions import KafkaPartitions, Start
 from beam_jobs.transforms.kafka_position import ENDLESS, Partition, Positions
 from beam_jobs.transforms.kafka_readers import READERS, Pace
+from beam_jobs.transforms.packs import Pack, Packing
 from beam_jobs.transforms.release_signal import NAMESPACE
 from modelfleet.spec.kafka_client import KafkaClient
 
@@ -29,11 +30,12 @@ BEHIND_SECONDS = 1.0
 
 
 class _ReadPartition(beam.DoFn):
-    def __init__(self, client: KafkaClient, topic: str, group: str, pace: Pace) -> None:
+    def __init__(self, client: KafkaClient, topic: str, group: str, pace: Pace, packing: Packing | None) -> None:
         self._client = client
         self._topic = topic
         self._group = group
         self._pace = pace
+        self._packing = packing
         self._read = Metrics.counter(NAMESPACE, "kafka_messages_read")
         self._lost = Metrics.counter(NAMESPACE, "kafka_messages_lost")
 
@@ -70,13 +72,10 @@ class _ReadPartition(beam.DoFn):
                 return  # the rest was given away; whoever gets it sets the position anew
             if batch.lost:
                 self._lost.inc(batch.lost)
-            now = time.time()
-            for message in batch.messages:
-                kind, milliseconds = message.timestamp()
-                stamp = min(milliseconds / 1000, now) if kind else now  # a sender's clock may be ahead
-                # A TimestampedValue would have Beam make the window anew for each message
-                yield WindowedValue(message.value() or b"", Timestamp(micros=int(stamp * 1e6)), EVERYTHING)
             if batch.messages:
+                stamps = _stamps(batch.messages, time.time())
+                yield from self._elements([message.value() or b"" for message in batch.messages], stamps)
+                stamp = stamps[-1]
                 self._read.inc(len(batch.messages))
                 READERS.found_some()
             left -= len(batch.messages)
@@ -91,6 +90,22 @@ class _ReadPartition(beam.DoFn):
             finalizer.register(commit)
         tracker.defer_remainder(Duration(seconds=TROUBLE_SECONDS if reader.troubled else 0))
 
+    def _elements(self, values: Sequence[bytes], stamps: Sequence[float]) -> Iterator[WindowedValue]:
+        # A TimestampedValue would have Beam make the window anew for each element
+        if self._packing is None:
+            for value, stamp in zip(values, stamps, strict=True):
+                yield WindowedValue(value, Timestamp(micros=int(stamp * 1e6)), EVERYTHING)
+            return
+        for first, pack in self._packing.pack(values):
+            earliest = min(stamps[first : first + len(pack)])
+            yield WindowedValue(pack, Timestamp(micros=int(earliest * 1e6)), EVERYTHING)
+
+
+def _stamps(messages: Sequence[Any], now: float) -> list[float]:
+    """Return the time of each message, in seconds since 1970."""
+    times = (message.timestamp() for message in messages)
+    return [min(milliseconds / 1000, now) if kind else now for kind, milliseconds in times]  # a clock may be ahead
+
 
 def _advance(watermark: Any, seconds: float | None) -> None:
     """Let a partition's watermark rise; it must never fall, and is None before the first time."""
@@ -102,10 +117,11 @@ def _advance(watermark: Any, seconds: float | None) -> None:
 
 
 class KafkaSource(beam.PTransform):
-    """Emits the values of a topic's messages, as bytes, each stamped with the time of its message.
+    """Emits the values of a topic's messages, as bytes, each stamped with the time of its message, or packs of them.
 
-    That time is the producer's, or the broker's, not the event's: an event time travels in the payload. An empty
-    message is emitted as no bytes, so that it is dealt with rather than passed over.
+    That time is the producer's, or the broker's, not the event's: an event time travels in the payload. A pack has the
+    earliest of its messages' times. An empty message is emitted as no bytes, so that it is dealt with rather than
+    passed over.
 
     The offsets are in the engine's checkpoint: after a crash reading goes on where the last checkpoint was. The
     group's offsets are committed behind it, for whoever watches the lag; nothing here reads them.
@@ -117,6 +133,7 @@ class KafkaSource(beam.PTransform):
         start: Where to begin the partitions that are there at the first look; later ones begin at their beginning.
         discover_seconds: How often to look for new partitions.
         pace: How much is read at once.
+        packing: How large a pack may become; None emits each message by itself.
     """
 
     def __init__(
@@ -128,11 +145,14 @@ class KafkaSource(beam.PTransform):
         start: Start = "earliest",
         discover_seconds: float = 10.0,
         pace: Pace | None = None,
+        packing: Packing | None = None,
     ) -> None:
         super().__init__()
         self._partitions = KafkaPartitions(client, topic, group=group, start=start, discover_seconds=discover_seconds)
-        self._read = _ReadPartition(client, topic, group, pace or Pace())
+        self._read = _ReadPartition(client, topic, group, pace or Pace(), packing)
+        self._emits: Any = bytes if packing is None else Pack
 
-    def expand(self, pbegin: beam.pvalue.PBegin) -> beam.PCollection[bytes]:
+    def expand(self, pbegin: beam.pvalue.PBegin) -> beam.PCollection[bytes | Pack]:
         """Apply to the pipeline itself."""
-        return pbegin | "Partitions" >> self._partitions | "Read" >> beam.ParDo(self._read).with_output_types(bytes)
+        read = beam.ParDo(self._read).with_output_types(self._emits)
+        return pbegin | "Partitions" >> self._partitions | "Read" >> read

@@ -89,16 +89,16 @@ class _Produce(beam.DoFn):
     def start_bundle(self) -> None:
         self._errors = []
 
-    def process(self, element: Message) -> None:
+    def process(self, element: Message | list[Message]) -> None:
         if self._producer is None:
             self._producer = self._open()
-        key, value = element
-        while True:
-            try:
-                self._producer.produce(self._topic, value, key, on_delivery=self._failed)
-                return
-            except BufferError:  # more than is held back at once: wait until the broker has taken some
-                self._producer.poll(0.05)
+        for key, value in element if isinstance(element, list) else (element,):
+            while True:
+                try:
+                    self._producer.produce(self._topic, value, key, on_delivery=self._failed)
+                    break
+                except BufferError:  # more than is held back at once: wait until the broker has taken some
+                    self._producer.poll(0.05)
 
     def finish_bundle(self) -> None:
         """Wait until the broker has every message of the bundle."""
@@ -138,6 +138,8 @@ class _Produce(beam.DoFn):
 class KafkaWriter(beam.PTransform):
     """Writes pairs of key and value to a topic, at least once, all of a bundle before the bundle counts as done.
 
+    An element is a pair, or a list of them.
+
     Args:
         client: Which Kafka.
         topic: The topic; it must be there.
@@ -148,6 +150,6 @@ class KafkaWriter(beam.PTransform):
         super().__init__()
         self._produce = _Produce(client, topic, TopicLimit(client, topic) if limit is None else limit)
 
-    def expand(self, pcoll: beam.PCollection[Message]) -> beam.PCollection[None]:
+    def expand(self, pcoll: beam.PCollection[Message | list[Message]]) -> beam.PCollection[None]:
         """Apply to the messages."""
         return pcoll | "Produce" >> beam.ParDo(self._produce)

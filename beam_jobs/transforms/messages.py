@@ -13,6 +13,7 @@ from beam_jobs.transforms.release_signal import NAMESPACE
 from modelfleet.serving.answer import Answer, DeadLetter
 from modelfleet.serving.chunk_answer import ChunkAnswer
 from modelfleet.serving.large import LargeLetters, fitting, unsendable
+from modelfleet.serving.request_pack import PackOutcome
 
 TOO_LARGE = "too_large"
 
@@ -29,12 +30,17 @@ class _Limited(beam.DoFn):
 
 
 class _FromAnswer(_Limited):
-    def process(self, element: Answer | ChunkAnswer) -> Iterator[Any]:
-        key, line = element.request_id.encode("utf-8", "surrogatepass"), element.to_json().encode()
-        if len(key) + len(line) > self.limit():
-            yield beam.pvalue.TaggedOutput(TOO_LARGE, unsendable(element, line, self.limit()))
-        else:
-            yield key, line
+    def process(self, element: Answer | ChunkAnswer | PackOutcome) -> Iterator[Any]:
+        limit = self.limit()
+        messages: list[Message] = []
+        for answer in element.answers if isinstance(element, PackOutcome) else (element,):
+            key, line = answer.request_id.encode("utf-8", "surrogatepass"), answer.to_json().encode()
+            if len(key) + len(line) > limit:
+                yield beam.pvalue.TaggedOutput(TOO_LARGE, unsendable(answer, line, limit))
+            else:
+                messages.append((key, line))
+        if messages:
+            yield messages if isinstance(element, PackOutcome) else messages[0]
 
 
 class _FromLetter(_Limited):
@@ -53,6 +59,8 @@ class _FromLetter(_Limited):
 class AnswerMessages(beam.PTransform):
     """Answers in; messages with the request's id as their key, and dead letters for answers too large for one.
 
+    The messages of answers that are one element are one element.
+
     Args:
         limit: Most bytes of key and value together.
     """
@@ -62,8 +70,8 @@ class AnswerMessages(beam.PTransform):
         self._limit = limit
 
     def expand(
-        self, pcoll: beam.PCollection[Answer | ChunkAnswer]
-    ) -> tuple[beam.PCollection[Message], beam.PCollection[DeadLetter]]:
+        self, pcoll: beam.PCollection[Answer | ChunkAnswer | PackOutcome]
+    ) -> tuple[beam.PCollection[Message | list[Message]], beam.PCollection[DeadLetter]]:
         """Apply to answers."""
         outputs = pcoll | "Message" >> beam.ParDo(_FromAnswer(self._limit)).with_outputs(TOO_LARGE, main="messages")
         return outputs["messages"], outputs[TOO_LARGE]

@@ -17,6 +17,7 @@ from beam_jobs.handlers.beam_inference import PredictionResult
 from beam_jobs.transforms.release_signal import NAMESPACE
 from modelfleet.serving.answer import Answer, DeadLetter
 from modelfleet.serving.chunk_answer import ChunkAnswer, ChunkOutcome
+from modelfleet.serving.request_pack import PackOutcome
 
 DEAD = "dead"
 
@@ -26,7 +27,8 @@ parsing one."""
 
 
 class _TakeApart(beam.DoFn):
-    def __init__(self) -> None:
+    def __init__(self, together: bool) -> None:
+        self._together = together
         self._generation: int | None = None
         self._predictions = 0
         self._answered = Metrics.counter(NAMESPACE, "answered")
@@ -38,16 +40,20 @@ class _TakeApart(beam.DoFn):
             yield beam.pvalue.TaggedOutput(DEAD, outcome)
             return
         answers: Sequence[Answer | ChunkAnswer] = (outcome,)
-        if isinstance(outcome, ChunkOutcome):
+        if isinstance(outcome, ChunkOutcome | PackOutcome):
             answers = outcome.answers
             for letter in outcome.dead_letters:
                 yield beam.pvalue.TaggedOutput(DEAD, letter)
         if self._generation is not None and outcome.generation != self._generation:
             self._swaps.inc()
         self._generation = outcome.generation
-        for answer in answers:
-            self._predictions += answer.predictions
-            yield WindowedValue(answer, _timestamp(answer.event_time or answer.processed_time), EVERYTHING)
+        self._predictions += sum(answer.predictions for answer in answers)
+        if not self._together:
+            for answer in answers:
+                yield WindowedValue(answer, _time_of(answer), EVERYTHING)
+        elif answers:
+            together = PackOutcome(outcome.generation, tuple(answers), ())
+            yield WindowedValue(together, min(map(_time_of, answers)), EVERYTHING)
 
     def finish_bundle(self) -> None:
         self._answered.inc(self._predictions)  # once: counting each costs as much as parsing it
@@ -59,14 +65,26 @@ class Outcomes(beam.PTransform):
 
     RunInference batches, and a batch has the timestamp of its window's end: the answer's own event time is put back
     here, from the payload. An answer without one gets the time it was computed.
+
+    Args:
+        together: Whether the answers of a pack or a chunk stay one element, a ``PackOutcome`` with no dead letter, with
+            the earliest of their times: for a sink that looks at each answer itself.
     """
+
+    def __init__(self, *, together: bool = False) -> None:
+        super().__init__()
+        self._together = together
 
     def expand(
         self, pcoll: beam.PCollection[PredictionResult]
-    ) -> tuple[beam.PCollection[Answer | ChunkAnswer], beam.PCollection[DeadLetter]]:
+    ) -> tuple[beam.PCollection[Answer | ChunkAnswer | PackOutcome], beam.PCollection[DeadLetter]]:
         """Apply to RunInference's output."""
-        outputs = pcoll | "Take apart" >> beam.ParDo(_TakeApart()).with_outputs(DEAD, main="answers")
+        outputs = pcoll | "Take apart" >> beam.ParDo(_TakeApart(self._together)).with_outputs(DEAD, main="answers")
         return outputs["answers"], outputs[DEAD]
+
+
+def _time_of(answer: Answer | ChunkAnswer) -> Timestamp:
+    return _timestamp(answer.event_time or answer.processed_time)
 
 
 @lru_cache(maxsize=256)

@@ -8,28 +8,41 @@ from typing import Any
 
 import apache_beam as beam
 
+from beam_jobs.transforms.packs import Pack
 from modelfleet.serving.answer import DeadLetter, read_request
 from modelfleet.serving.chunk import Chunk
 from modelfleet.serving.request import Request
+from modelfleet.serving.request_pack import Asked, RequestPack
 
 BAD = "bad"
 
 
 class _Parse(beam.DoFn):
-    def process(self, element: bytes | Chunk) -> Iterator[Any]:
-        read = element if isinstance(element, Chunk) else read_request(element, now=datetime.now(UTC))
-        yield beam.pvalue.TaggedOutput(BAD, read) if isinstance(read, DeadLetter) else read
+    def process(self, element: bytes | Pack | Chunk) -> Iterator[Any]:
+        if isinstance(element, Chunk):
+            yield element
+            return
+        now = datetime.now(UTC)
+        requests: list[Request | Chunk] = []
+        for line in element if isinstance(element, list) else (element,):
+            read = read_request(line, now=now)
+            if isinstance(read, DeadLetter):
+                yield beam.pvalue.TaggedOutput(BAD, read)
+            else:
+                requests.append(read)
+        if requests:
+            yield RequestPack(tuple(requests)) if isinstance(element, list) else requests[0]
 
 
 class ParseRequests(beam.PTransform):
     """Lines in; requests (or chunks of them) and dead letters out, one of them for every line.
 
-    Chunks of a Parquet file have been read already and pass.
+    The requests of a pack of lines come out as one pack. Chunks of a Parquet file have been read already and pass.
     """
 
     def expand(
-        self, pcoll: beam.PCollection[bytes | Chunk]
-    ) -> tuple[beam.PCollection[Request | Chunk], beam.PCollection[DeadLetter]]:
+        self, pcoll: beam.PCollection[bytes | Pack | Chunk]
+    ) -> tuple[beam.PCollection[Asked], beam.PCollection[DeadLetter]]:
         """Apply to lines."""
         outputs = pcoll | "Parse" >> beam.ParDo(_Parse()).with_outputs(BAD, main="requests")
         return outputs["requests"], outputs[BAD]

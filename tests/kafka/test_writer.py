@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from beam_jobs.transforms import kafka_writer
-from beam_jobs.transforms.kafka_writer import KafkaWriteError, TopicLimit, _Produce
+from beam_jobs.transforms.kafka_writer import KafkaWriteError, Message, TopicLimit, _Produce
 from modelfleet.spec.kafka_client import KafkaClient
 
 
@@ -22,7 +22,7 @@ def nowhere(monkeypatch: pytest.MonkeyPatch) -> KafkaClient:
         return KafkaClient(f"127.0.0.1:{probe.getsockname()[1]}")
 
 
-def write(produce: _Produce, *messages: tuple[bytes | None, bytes]) -> None:
+def write(produce: _Produce, *messages: Message | list[Message]) -> None:
     """Write one bundle."""
     produce.start_bundle()
     for message in messages:
@@ -34,6 +34,8 @@ def test_a_bundle_that_the_broker_does_not_take_fails(nowhere: KafkaClient) -> N
     produce = _Produce(nowhere, "answers", 10_000)
     with pytest.raises(KafkaWriteError, match=r"topic 'answers': 2 messages were not taken.*; they are sent again"):
         write(produce, (b"1", b"one"), (b"2", b"two"))
+    with pytest.raises(KafkaWriteError, match="3 messages were not taken"):
+        write(produce, [(b"1", b"one"), (b"2", b"two")], (b"3", b"three"))
     produce.teardown()
 
 

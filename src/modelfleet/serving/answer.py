@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 
+from modelfleet.serving.chunk import parse_message
+from modelfleet.serving.request import BadRequestError
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -139,9 +142,6 @@ def read_request(line: bytes | str, *, now: datetime) -> Request | Chunk | DeadL
         line: One line of JSON.
         now: The time written into a dead letter, with a time zone.
     """
-    from modelfleet.serving.chunk import parse_message
-    from modelfleet.serving.request import BadRequestError
-
     try:
         return parse_message(line)
     except BadRequestError as error:

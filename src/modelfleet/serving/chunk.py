@@ -21,6 +21,7 @@ from modelfleet.serving.request import (
     open_envelope,
     shown,
     single_request,
+    usual_request,
 )
 
 if TYPE_CHECKING:
@@ -95,6 +96,8 @@ def parse_message(line: bytes | str, *, max_bytes: int = MAX_BYTES) -> Request |
     Raises:
         BadRequestError: The line is not a request; never any other exception, whatever the bytes.
     """
+    if isinstance(line, bytes) and (usual := usual_request(line, max_bytes=max_bytes)) is not None:
+        return usual
     envelope = open_envelope(line, max_bytes=max_bytes)
     there = [shape for shape in _SHAPES if shape in envelope.document]
     if len(there) > 1:

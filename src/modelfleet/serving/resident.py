@@ -170,6 +170,8 @@ class ResidentFleet:
         answers = single_answers(
             singles, predicted, fleet=self.fleet, process=self.process, generation=serving.generation, now=now
         )
+        if len(singles) == len(requests):
+            return list(answers)
         chunks = [request for request in requests if not isinstance(request, Request)]
         outcomes = answer_chunks(serving, chunks, fleet=self.fleet, process=self.process, now=now)
         return [next(answers) if isinstance(request, Request) else next(outcomes) for request in requests]

@@ -18,11 +18,11 @@ class ServingSpec(Section):
     Attributes:
         source: Where requests come from; by its `kind`, a folder where it has none.
         sink: Where answers and dead letters go; by its `kind`, folders where it has none.
-        max_batch_rows: Most rows predicted in one call.
+        max_batch_rows: Most requests predicted in one call, and read from Kafka as one element of the stream.
         poll_seconds: How often the ledger and the request folder are looked at.
         lease_seconds: How often a process renews its lease; it counts as gone after three periods.
         memory_mb: Most megabytes (of 10^6 bytes) that the models may take on a machine, all its processes of the fleet
-            together; least recently used shards leave first. Absent means that every model stays in memory.
+            together; the least recently used leave first. Absent means that every model stays in memory.
         predict_seconds: Longest prediction of a batch by one model file. After it the process ends and is started
             again, and the model that did it twice is denied.
         cache: Folder where a machine keeps bundles that are named by a URL; absent means ``cache`` in the home folder.
@@ -35,7 +35,7 @@ class ServingSpec(Section):
 
     source: SourceSpec = FolderSourceSpec()
     sink: SinkSpec = FolderSinkSpec()
-    max_batch_rows: int = Field(default=256, ge=1)
+    max_batch_rows: int = Field(default=1024, ge=1)
     poll_seconds: float = Field(default=0.5, gt=0)
     lease_seconds: float = Field(default=10.0, gt=0)
     memory_mb: int | None = Field(default=None, ge=1)
