@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
@@ -54,8 +55,12 @@ class EntityIndex(Collection[str]):
             looking = looking[self._hashes[places[looking]] == wanted[looking]]
             there = self._order[places[looking]]
             keys = self.keys.take(pa.array(there)).to_pylist()
-            same = np.fromiter(
-                (key == entities[i] for key, i in zip(keys, looking.tolist(), strict=True)), bool, len(keys)
+            asked = entities if len(looking) == n else [entities[i] for i in looking.tolist()]
+            # The lists as a whole at first: equal hashes of different keys are rare
+            same = (
+                np.ones(len(keys), bool)
+                if keys == asked
+                else np.fromiter(map(operator.eq, keys, asked), bool, len(keys))
             )
             positions[looking[same]] = there[same]
             looking = looking[~same]

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from modelfleet.serving.loading import LoadedFleet
 
 
+_SERVED_BY = np.array(["entity"], dtype=object), np.array(["pooled"], dtype=object)
+
 FEW_ROWS = 64
 """Fewer than these are predicted row by row: a column has its price too."""
 
@@ -156,13 +158,21 @@ def _predict_members(
     result: PredictedChunk,
 ) -> None:
     """Predict the rows that one schema encodes."""
-    encoded, errors = encode_columns(schema, columns, len(slots))
-    for i in members.tolist():
-        result.error[i] = result.error[i] or errors.get(i)
-    good = members[[result.error[i] is None for i in members.tolist()]]
-    whole = len(good) == len(encoded)
+    n = len(slots)
+    encoded, errors = encode_columns(schema, columns, n)
+    good = members
+    if errors or result.error.count(None) < n:
+        for i in members.tolist():
+            result.error[i] = result.error[i] or errors.get(i)
+        good = members[[result.error[i] is None for i in members.tolist()]]
+    whole = len(good) == n
     predicted = predict_encoded(fleet, encoded if whole else encoded.take(good), slots[good])
     labels, scores = label_and_score(fleet, predicted.values)
+    if whole and not predicted.failures:  # nearly always, and a list at a time
+        result.prediction[:] = labels.tolist()
+        result.score[:] = [None] * n if scores is None else scores.tolist()
+        result.served_by[:] = np.where(predicted.server == ENTITY_MODEL, *_SERVED_BY).tolist()
+        return
     each = zip(
         good.tolist(),
         labels.tolist(),
