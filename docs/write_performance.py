@@ -1,7 +1,8 @@
 """Writes the tables and pictures of docs/performance.md from what `modelfleet bench` left.
 
 Run ``python docs/write_performance.py .modelfleet/bench/*.json``; several reports of one suite are put together, later
-results replacing earlier ones of the same work and baseline.
+results replacing earlier ones of the same work and baseline. Where they are not about all works of a suite, the rows of
+the others stay as they are, and a line of its own says which were measured again, and on what.
 """
 
 from __future__ import annotations
@@ -29,11 +30,18 @@ def main(paths: list[str]) -> None:
         reports[report["suite"]] = together(reports.get(report["suite"]), report)
     text = PAGE.read_text(encoding="utf-8")
     for suite, report in reports.items():
-        block = f"<!-- {suite} -->\n{table(report)}\n<!-- end -->"
-        text, found = re.subn(rf"<!-- {suite} -->\n.*?<!-- end -->", lambda _, b=block: b, text, flags=re.DOTALL)
-        if not found:
+        place = re.compile(rf"<!-- {suite} -->\n(.*?)<!-- end -->", re.DOTALL)
+        before = place.search(text)
+        if before is None:
             raise SystemExit(f"{PAGE}: has no place for suite '{suite}': put <!-- {suite} --> and <!-- end --> there")
-        plot(report, DOCS / "images" / f"performance-{suite}.png")
+        measured = {one["work"] for one in report["results"]}
+        whole = measured >= {work for block in SUITES[suite] for work in block.works}
+        block = (
+            table(report) if whole else renewed(before[1], table(report), [one["title"] for one in report["results"]])
+        )
+        text = place.sub(lambda _, b=block, s=suite: f"<!-- {s} -->\n{b}\n<!-- end -->", text)
+        if whole:  # a picture of some of the works would take the place of one of all
+            plot(report, DOCS / "images" / f"performance-{suite}.png")
     PAGE.write_text(text, encoding="utf-8")
 
 
@@ -75,6 +83,29 @@ def table(report: dict[str, Any]) -> str:
         + ".",
     ]
     return "\n".join(lines)
+
+
+def renewed(before: str, after: str, titles: list[str]) -> str:
+    """Return a table in which the rows of some works, and what is told of the machine, come from a later one.
+
+    Args:
+        before: The table as it was.
+        after: That of the works that were measured again.
+        titles: Of these works.
+    """
+    old, new = before.strip().splitlines(), after.splitlines()
+    rows = {_name(line): line for line in new[2:] if line.startswith("|")}
+    lines = [rows.pop(_name(line), line) for line in old if line.startswith("|")]
+    again = "Measured again, " + ", ".join(f'"{title}"' for title in dict.fromkeys(titles)) + ": "
+    told = [line for line in old if line and not line.startswith(("|", again))]
+    notes = [part for line in (*told, again + new[-1]) for part in ("", line)]
+    return "\n".join([*lines, *rows.values(), *notes])
+
+
+def _name(line: str) -> tuple[str, str]:
+    """Return what makes a row the same as another: what was measured, and against what."""
+    what, _, baseline, *_ = (cell.strip() for cell in line.strip("|").split("|"))
+    return what, re.sub(r" [\d.,]+$", "", baseline)
 
 
 def short(number: float | None) -> str:

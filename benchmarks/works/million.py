@@ -55,7 +55,7 @@ def measure(bench: Bench, stage: Stage) -> Iterator[Result]:
     note = f"p50 {np.quantile(took, 0.5):.3f} s, largest {max(took):.2f} s; generator late for {late:,}"
     yield make_result("million_latency", [p99.value], size=size, note=note, spread=p99.interval, repeats=len(took))
     wanted, missed = after.wanted - before.wanted, after.misses - before.misses
-    note = f"{missed:,} of {wanted:,} times that a batch wanted a file"
+    note = f"{missed:,} of {wanted:,} times that a batch wanted a block"
     yield make_result("million_misses", [100.0 * missed / max(wanted, 1)], size=size, note=note, repeats=wanted)
     yield make_result("million_models", [after.megabytes], size=size, note=f"limit {LIMIT_MB} MB")
     note = f"private to the process; {memory.shared / 1e6:.0f} MB shared"
