@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from modelfleet.errors import StepError
 from modelfleet.gating.decide import POOLED, EntityIntent, decide
 from modelfleet.gating.decision import Decisions
+from modelfleet.loop.no_collector import no_collector
 
 if TYPE_CHECKING:
     from modelfleet.bundles.format import ShardFile
@@ -34,16 +35,17 @@ def gate(run: Run) -> Decisions:
         if run.entities is None or entity in run.entities
     }
     champion = run.champion()
-    decisions = decide(
-        run.table("evaluation"),
-        run.spec.gate,
-        intent=intents(run, champion),
-        quarantined=quarantined,
-        force=run.record.force,
-        champion=() if champion is None else champion.entities,
-        champion_pooled=champion is not None and champion.manifest.pooled is not None,
-    )
-    run.write_table("decisions", decisions.to_table())
+    with no_collector():
+        decisions = decide(
+            run.table("evaluation"),
+            run.spec.gate,
+            intent=intents(run, champion),
+            quarantined=quarantined,
+            force=run.record.force,
+            champion=() if champion is None else champion.entities,
+            champion_pooled=champion is not None and champion.manifest.pooled is not None,
+        )
+        run.write_table("decisions", decisions.to_table())
     run.write("gate", decisions.summary())
     return decisions
 
