@@ -12,6 +12,8 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, SetupOptions, StandardOptions
 
+from modelfleet.compiling import NOTE
+from modelfleet.engines.dataflow_jobs import DataflowJobs, console_url
 from modelfleet.errors import CloudSetupError, EngineUnavailableError
 
 logger = logging.getLogger(__name__)
@@ -65,8 +67,7 @@ def _run_on_dataflow(options: PipelineOptions, build: Callable[[beam.Pipeline], 
                 result = _submitted_once(pipeline, options)
             if not result.has_job:
                 return False
-            # In the words by which Airflow's operator finds the id
-            logger.info("Created job with id: [%s]", result.job_id())
+            _tell(result.job_id(), options)
             result.wait_until_finish()
             return True
         except Stopped:
@@ -86,6 +87,12 @@ def _submitted_once(pipeline: beam.Pipeline, options: PipelineOptions) -> Any:
         if result is None:
             raise
         return result
+
+
+def _tell(job_id: str, options: PipelineOptions) -> None:
+    logger.info("Created job with id: [%s]", job_id)  # in the words by which Airflow's operator finds the id
+    cloud = options.view_as(GoogleCloudOptions)
+    logger.log(NOTE, "on Dataflow: %s", console_url(cloud.project, cloud.region, job_id))
 
 
 def submitted(pipeline: beam.Pipeline) -> Any:
@@ -109,8 +116,6 @@ def _active(options: PipelineOptions) -> Any | None:
     """Return Beam's handle of the job that has the name of the options and has not ended; None where there is none."""
     from apache_beam.runners.dataflow.dataflow_runner import DataflowPipelineResult, DataflowRunner
     from apache_beam.runners.dataflow.internal.apiclient import DataflowApplicationClient
-
-    from modelfleet.engines.dataflow_jobs import DataflowJobs
 
     cloud = options.view_as(GoogleCloudOptions)
     job = DataflowJobs(cloud.project, cloud.region).find(cloud.job_name)

@@ -157,10 +157,7 @@ class DataflowJobs:
             name=job.name,
             state=self._api.JobState(job.current_state).name.removeprefix("JOB_STATE_"),
             started_at=datetime.fromtimestamp(created.timestamp(), UTC) if created else datetime.now(UTC),
-            url=(
-                f"https://console.cloud.google.com/dataflow/jobs/{self._where['location']}/{job.id}"
-                f"?project={self._where['project_id']}"
-            ),
+            url=console_url(self._where["project_id"], self._where["location"], job.id),
             replaces=job.replace_job_id or None,
             graph=job.labels.get(GRAPH_LABEL),
         )
@@ -178,3 +175,8 @@ class DataflowJobs:
             raise CloudSetupError(f"{doing}: Dataflow refuses: {error}") from error
         except GoogleAuthError as error:
             raise EngineUnavailableError(f"{doing}: Google gives no token: {error}") from error
+
+
+def console_url(project: str, region: str, job_id: str) -> str:
+    """Return the page of a job in Google's console."""
+    return f"https://console.cloud.google.com/dataflow/jobs/{region}/{job_id}?project={project}"

@@ -20,13 +20,20 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def stop_serving(spec: FleetSpec, home: Home, *, seconds: float = 30.0) -> bool:
+STOP_SECONDS = {"local": 30.0, "flink": 30.0, "dataflow": 600.0}
+"""How long an engine may take to end a job; a cloud takes its machines away first."""
+
+DRAIN_SECONDS = {"local": 120.0, "flink": 120.0, "dataflow": 1800.0}
+"""The same where everything that was read is answered first."""
+
+
+def stop_serving(spec: FleetSpec, home: Home, *, seconds: float | None = None) -> bool:
     """Stop the streaming job of a fleet at once; it can be started again from its last checkpoint.
 
     Args:
         spec: The fleet's spec.
         home: The root folder.
-        seconds: How long to wait for it to end.
+        seconds: How long to wait for it to end; None means as long as is usual on the engine.
 
     Returns:
         Whether one was running.
@@ -40,17 +47,17 @@ def stop_serving(spec: FleetSpec, home: Home, *, seconds: float = 30.0) -> bool:
         job = engine.find()
         if job is None:
             return False
-        engine.cancel(job, seconds=seconds)
+        engine.cancel(job, seconds=STOP_SECONDS[spec.engine] if seconds is None else seconds)
     return True
 
 
-def drain_serving(spec: FleetSpec, home: Home, *, seconds: float = 120.0) -> str | None:
+def drain_serving(spec: FleetSpec, home: Home, *, seconds: float | None = None) -> str | None:
     """Stop the sources of a fleet's job, let everything they have read be answered, and end it with its state kept.
 
     Args:
         spec: The fleet's spec.
         home: The root folder.
-        seconds: How long that may take.
+        seconds: How long that may take; None means as long as is usual on the engine.
 
     Returns:
         Where the state is, from which the next job goes on; None where no job was running.
@@ -62,7 +69,8 @@ def drain_serving(spec: FleetSpec, home: Home, *, seconds: float = 120.0) -> str
     engine = serving_engine(spec, home)
     with engine.alone():
         job = engine.find()
-        return None if job is None else str(engine.drain(job, seconds=seconds))
+        wait = DRAIN_SECONDS[spec.engine] if seconds is None else seconds
+        return None if job is None else str(engine.drain(job, seconds=wait))
 
 
 def restart_serving(
@@ -70,7 +78,7 @@ def restart_serving(
     home: Home,
     *,
     discard_state: bool = False,
-    drain_seconds: float = 120.0,
+    drain_seconds: float | None = None,
     wait_seconds: float | None = None,
     said: Callable[[str], None] = logger.info,
 ) -> ServingJob:
@@ -84,7 +92,7 @@ def restart_serving(
         spec: The fleet's spec, with absolute paths.
         home: The root folder.
         discard_state: Start with nothing where the state cannot go over. What was answered may be answered again.
-        drain_seconds: How long the old job may take to end.
+        drain_seconds: How long the old job may take to end; None means as long as is usual on the engine.
         wait_seconds: How long to wait for the new one to serve; None means as long as is usual on the engine, 0
             not at all.
         said: Told what happens, a sentence at a time.
@@ -111,7 +119,7 @@ def restart_serving(
             if job is not None:
                 said(f"job {old.job_id} goes over into job {job.job_id}")
         if old is not None and job is None:
-            _end(engine, old, drain_seconds, said)
+            _end(engine, old, DRAIN_SECONDS[spec.engine] if drain_seconds is None else drain_seconds, said)
         if job is None:
             job = engine.start(discard_state=bool(lost))
     return wait_until_serving(spec, home, engine, job, wait_seconds)
