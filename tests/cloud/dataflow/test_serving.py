@@ -182,14 +182,18 @@ def test_without_credentials_nothing_is_started(
 
 
 def test_the_command_line_starts_and_drains_it(
-    google: Google, served: tuple[FleetSpec, Home], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    google: Google,
+    served: tuple[FleetSpec, Home],
+    command_line: CliRunner,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     spec, home = served
     file = tmp_path / "fleet.yaml"
     file.write_text(spec.model_dump_json(exclude_unset=True))
     monkeypatch.setenv("MODELFLEET_HOME", str(home.root))
-    started = CliRunner().invoke(app, ["serve", str(file)])
+    started = command_line.invoke(app, ["serve", str(file)])
     assert started.exit_code == 0, started.output
     assert SUBSCRIPTION in started.stdout
-    drained = CliRunner().invoke(app, ["serve", str(file), "--drain"])
+    drained = command_line.invoke(app, ["serve", str(file), "--drain"])
     assert (drained.exit_code, SUBSCRIPTION in drained.stdout) == (0, True)
