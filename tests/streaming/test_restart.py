@@ -62,6 +62,9 @@ class Engine:
         self.job = None
         return "savepoint-1"
 
+    def update(self, job):
+        """Say that a job cannot be replaced while it runs, as Flink does."""
+
     def lost_by_restart(self):
         return self.lost
 
