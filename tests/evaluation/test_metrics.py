@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -113,11 +114,14 @@ def test_several_at_once_are_what_each_is_alone(data: st.DataObject) -> None:
     p, y, segment, size = data.draw(classified(3))
     predictions = {"one": p, "other": p[::-1].copy(), "none": np.full_like(p, np.nan)}
     found = metrics_of_each(Task.MULTICLASS, predictions, y, segment, size)
-    assert list(found) == list(predictions)
+    with patch("modelfleet.evaluation.metrics.TOGETHER", -1):
+        in_turn = metrics_of_each(Task.MULTICLASS, predictions, y, segment, size)
+    assert list(found) == list(in_turn) == list(predictions)
     for who, prediction in predictions.items():
         alone = metrics_by_segment(Task.MULTICLASS, prediction, y, segment, size)
         for name, values in alone.items():
             np.testing.assert_array_equal(found[who][name], values, err_msg=f"{name} of {who}")
+            np.testing.assert_array_equal(in_turn[who][name], values, err_msg=f"{name} of {who} in turn")
 
 
 def test_one_class_leaves_auc_undefined_and_the_rest_defined() -> None:

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 DEFAULT = EvaluationSpec()
 
+TOGETHER = 1 << 14
+"""Most rows of which several predictions are measured in one go."""
+
 
 def metric_names(task: Task) -> tuple[str, ...]:
     """Return the names of the metrics of a task, in the order of the evaluation table."""
@@ -81,7 +84,7 @@ def metrics_of_each(
     n_segments: int,
     options: EvaluationSpec = DEFAULT,
 ) -> dict[str, dict[str, NDArray[np.float64]]]:
-    """Measure several predictions of the same rows: all in one go, since a small shard's cost is that of the calls.
+    """Measure several predictions of the same rows; few rows all in one go, since their cost is that of the calls.
 
     Args:
         task: What is predicted.
@@ -94,6 +97,11 @@ def metrics_of_each(
     Returns:
         By name, what ``metrics_by_segment`` returns for it.
     """
+    if len(segment) > TOGETHER:  # here it is that of the work, and one after the other they take a part of the memory
+        return {
+            name: metrics_by_segment(task, each, target, segment, n_segments, options)
+            for name, each in predictions.items()
+        }
     count = len(predictions)
     own = np.repeat(np.arange(count, dtype=np.int64), len(segment)) * n_segments
     found = metrics_by_segment(
