@@ -21,7 +21,7 @@ from beam_jobs.launcher import launch
 from beam_jobs.pipelines.score import ScoreConfig, build_score
 from modelfleet.data.reading import pieces_of
 from modelfleet.errors import LedgerEmptyError
-from modelfleet.home import FleetHome
+from modelfleet.home import Home
 from modelfleet.releases.ledger import Ledger
 from modelfleet.serving.loading import load_release
 from modelfleet.serving.score_piece import files_to_score
@@ -44,7 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _score(known: argparse.Namespace, rest: list[str]) -> None:
     spec = FleetSpec.model_validate_json(known.spec.read_bytes())
-    ledger = Ledger(FleetHome(known.fleet_home).releases)
+    fleet_home: Path = known.fleet_home.absolute()
+    ledger = Ledger(Home.at(fleet_home.parents[1]).fleet(fleet_home.name).releases)
     release = ledger.latest() if known.generation is None else ledger.get(known.generation)
     if release is None:
         raise LedgerEmptyError(spec.fleet)

@@ -38,6 +38,7 @@ from modelfleet.spec.fleet import FleetSpec
 from modelfleet.spec.notices import KafkaNotices, PubsubNotices
 from modelfleet.spec.sink import FolderSinkSpec, KafkaSinkSpec
 from modelfleet.spec.source import KafkaSourceSpec, PubsubSourceSpec
+from modelfleet.stores.place import place
 
 logger = logging.getLogger(__name__)
 
@@ -150,7 +151,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         spec = FleetSpec.model_validate_json(known.spec.read_bytes())
         name = options.get_all_options().get("job_name") or f"modelfleet-{known.fleet}"
-        home = Home(known.home.absolute())
+        home = Home.at(known.home)
         config = serve_config(spec, home, job=name)
     except ModelfleetError as error:
         return tell(error)
@@ -165,7 +166,7 @@ def main(arguments: list[str] | None = None) -> int:
     if isinstance(config.outcomes, FolderOutput):
         for folder in (config.outcomes.answers, config.outcomes.dead_letters):
             Path(folder).mkdir(parents=True, exist_ok=True)
-    listen_at(Path(config.resident.releases), _notices(spec, home))
+    listen_at(place(config.resident.releases), _notices(spec, home))
     try:
         result = _submit(pipeline, graph)
     except ModelfleetError as error:

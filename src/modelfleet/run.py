@@ -180,7 +180,7 @@ class Run:
             spec = FleetSpec.model_validate_json((folder / "spec.json").read_text())
         except (OSError, ValidationError) as error:
             raise StepError(f"{folder}: holds no run of the loop ({error}); begin one with `modelfleet run`") from error
-        return cls(Home(folder.parents[3]), folder, record, spec)
+        return cls(Home.at(folder.parents[3]), folder, record, spec)
 
     @contextmanager
     def exclusively(self) -> Iterator[None]:

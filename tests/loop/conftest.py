@@ -30,7 +30,7 @@ class Shop:
     """The fleet ``sales``: begins runs and plays the steps up to the gate."""
 
     def __init__(self, root):
-        self.home = Home(root)
+        self.home = Home.at(root)
         self.folders = self.home.fleet("sales")
         self.ledger = Ledger(self.folders.releases)
         self.leases = LeaseFolder(self.folders.leases)

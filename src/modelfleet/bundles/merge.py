@@ -114,13 +114,13 @@ def _check_request(
     unknown = sorted(set(accepted) - candidate.entities)
     if unknown:
         raise BundleError(
-            f"{candidate.path}: {len(unknown)} accepted entities have no model there, first {unknown[0]!r}"
+            f"{candidate.where}: {len(unknown)} accepted entities have no model there, first {unknown[0]!r}"
         )
     both = sorted(set(accepted) & set(retired))
     if both:
         raise BundleError(f"{len(both)} entities are both accepted and retired, first {both[0]!r}")
     if pooled_accepted and candidate.manifest.pooled is None:
-        raise BundleError(f"{candidate.path}: has no pooled model, but the gate accepted one")
+        raise BundleError(f"{candidate.where}: has no pooled model, but the gate accepted one")
 
 
 def _check_same_fleet(champion: Bundle, candidate: Bundle) -> None:
@@ -128,7 +128,7 @@ def _check_same_fleet(champion: Bundle, candidate: Bundle) -> None:
         ours, theirs = getattr(candidate.manifest, name), getattr(champion.manifest, name)
         if ours != theirs:
             raise BundleError(
-                f"{candidate.path}: is of {name} '{ours}', but the champion {champion.path} of '{theirs}'"
+                f"{candidate.where}: is of {name} '{ours}', but the champion {champion.where} of '{theirs}'"
             )
 
 
@@ -158,7 +158,7 @@ def _write(folder: Path, sources: list[_Source], pooled: Bundle | None, run_id: 
     _check_classes(newest.task, classes)
     if not classes:
         raise BundleError(
-            f"{sources[0].bundle.path}: nothing was accepted and there is no champion: no model would serve"
+            f"{sources[0].bundle.where}: nothing was accepted and there is no champion: no model would serve"
         )
     facts = [source.index.select([n for n in source.index.column_names if n not in PLACE]) for source in sources]
     return writer.finish(pa.concat_tables(facts, promote_options="default"))

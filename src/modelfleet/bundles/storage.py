@@ -1,4 +1,4 @@
-"""Where a bundle's files are: a folder here, or anything that fsspec can read (``gs://``, ``s3://``, ``file://``)."""
+"""Where a bundle's files are: a folder here, below ``gs://`` or ``s3://``, or anything else that fsspec can read."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from modelfleet.bundles.format import MANIFEST_NAME
 from modelfleet.errors import BundleError, MissingExtraError
+from modelfleet.stores.opening import open_store
+from modelfleet.stores.place import SCHEMES, Url
 
 if TYPE_CHECKING:
     from modelfleet.bundles.format import IndexFile, ShardFile
@@ -90,7 +92,7 @@ class FolderStorage:
 
 
 class RemoteStorage:
-    """A bundle under a URL of any scheme that fsspec knows; each call reads it anew."""
+    """A bundle under a URL, of a bucket or of any other scheme that fsspec knows; each call reads it anew."""
 
     def __init__(self, url: str) -> None:
         self.where = url.rstrip("/")
@@ -109,6 +111,12 @@ class RemoteStorage:
 
     def _bytes(self, path: str, begin: int = 0, count: int = -1) -> bytes:
         url = f"{self.where}/{path}"
+        if Url(self.where).scheme in SCHEMES:
+            try:
+                return open_store(self.where).read(path)
+            except OSError as error:
+                why = error.strerror or str(error)
+                raise BundleError(f"{url}: cannot be read ({why}); {NEXT}") from error
         try:
             import fsspec
         except ImportError as error:

@@ -76,5 +76,5 @@ def _model_of(bundle: Bundle, entity: str | None) -> tuple[ShardFile, pa.Table]:
     pooled = bundle.manifest.pooled
     if pooled is None:
         known = nearest(entity, bundle.entities) if entity is not None else ""
-        raise InputError(f"{bundle.path}: has no pooled model, and no model of entity {entity!r}{known}")
+        raise InputError(f"{bundle.where}: has no pooled model, and no model of entity {entity!r}{known}")
     return bundle.files[pooled.path], bundle.models(pooled.path).slice(pooled.row, 1)

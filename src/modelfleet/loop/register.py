@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from modelfleet.bundles.merge import merge
 from modelfleet.bundles.reader import Bundle
+from modelfleet.bundles.transfer import fetch, send
 from modelfleet.loop.aliases import reconcile
 from modelfleet.loop.gate import read_decisions
 from modelfleet.loop.run_report import run_report
@@ -26,7 +27,7 @@ class Registered:
     Attributes:
         mlflow_run_id: The registry's id of the run.
         model_version: The version of the bundle; None where the gate refused the run.
-        bundle: Folder of the bundle; None likewise.
+        bundle: Folder or URL of the bundle; None likewise.
         bundle_sha256: Its hash; None likewise.
         experiment_url: The page of all runs of the fleet.
         run_url: The page of this run.
@@ -53,6 +54,7 @@ def register(run: Run, registry: Registry | None = None) -> Registered:
     Raises:
         StepError: A step before this one has not run.
         BundleError: The candidate or the champion is damaged, or nothing at all would serve.
+        StoreUnavailableError: The bucket that the bundle is published in does not answer.
         RegistryUnavailableError: The registry does not answer.
     """
     with bundles_in_place(run.fleet_home.root):  # until the run says that it needs the merged one
@@ -61,20 +63,26 @@ def register(run: Run, registry: Registry | None = None) -> Registered:
 
 def _register(run: Run, registry: Registry | None) -> Registered:
     decisions = read_decisions(run)
-    bundle = None if decisions.refused else merged_bundle(run, decisions)
+    bundle = None if decisions.refused else fetch(merged_bundle(run, decisions), run.fleet_home.bundles)
     registry = registry or default_registry(run)
     logged = registry.log_run(run_report(run, decisions), bundle)
     reconcile(run.spec.fleet, Ledger(run.fleet_home.releases), registry)  # after a rollback made by hand, say
     result = Registered(
         mlflow_run_id=logged.run_id,
         model_version=logged.model_version,
-        bundle=None if bundle is None else str(bundle.path),
+        bundle=None if bundle is None else _published(run, bundle),
         bundle_sha256=None if bundle is None else bundle.sha256,
         experiment_url=logged.experiment_url,
         run_url=logged.run_url,
     )
     run.write("register", asdict(result))
     return result
+
+
+def _published(run: Run, bundle: Bundle) -> str:
+    """Return where a release finds the bundle, once it is there."""
+    shared = run.fleet_home.published
+    return str(bundle.path) if shared is None else send(bundle, shared)
 
 
 def merged_bundle(run: Run, decisions: Decisions) -> Bundle:

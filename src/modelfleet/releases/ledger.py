@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 import uuid
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from modelfleet.errors import ReleaseConflictError, ReleaseError
+from modelfleet.errors import ReleaseConflictError, ReleaseError, StoreRefusedError, StoreUnavailableError
 from modelfleet.releases.floor import leased_floor
 from modelfleet.releases.guard import bundles_in_place
 from modelfleet.releases.manifest import BundleRef, Reason, Release
@@ -18,6 +17,8 @@ from modelfleet.releases.notifier import announce
 from modelfleet.releases.release_file import parse, signed, to_bytes
 from modelfleet.signing.keyring import Keyring
 from modelfleet.signing.signer import Signer, signer_from_environment
+from modelfleet.stores.opening import open_store
+from modelfleet.stores.place import Place, place
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +39,8 @@ class Ledger:
 
     def __init__(
         self,
-        folder: str | Path,
-        leases: str | Path | None = None,
+        folder: str | Place,
+        leases: str | Place | None = None,
         *,
         keys: Keyring | None = None,
         signer: Signer | None = None,
@@ -53,33 +54,35 @@ class Ledger:
             signer: Signs what is published; None means that of the environment, if it names one.
 
         Raises:
-            InputError: The environment names public keys that are not there.
+            InputError: The environment names public keys that are not there, or the folder is a URL of a kind that
+                is not known.
         """
-        self.folder = Path(folder)
-        self.leases = self.folder.parent / "leases" if leases is None else Path(leases)
+        self.folder = place(folder)
+        self.leases = self.folder.parent / "leases" if leases is None else place(leases)
+        self._store = open_store(self.folder)
         self.keys = Keyring.from_environment() if keys is None else keys
         self._signer = signer
 
     @property
     def fleet(self) -> str:
         """Name of the fleet, by the folder the ledger lies in."""
-        return self.folder.absolute().parent.name
+        return self._root.name
 
     def bundles_in_place(self) -> AbstractContextManager[None]:
         """Hold off whoever removes bundles of this fleet, from the look at one until a release names it."""
-        return bundles_in_place(self.folder.absolute().parent)
+        return bundles_in_place(self._root)
 
-    def path(self, generation: int) -> Path:
+    @property
+    def _root(self) -> Place:
+        return (self.folder.absolute() if isinstance(self.folder, Path) else self.folder).parent
+
+    def path(self, generation: int) -> Place:
         """Return where the release of this number lies, or would lie."""
-        return self.folder / f"{generation:010d}.json"
+        return self.folder / _name(generation)
 
     def generations(self) -> list[int]:
         """Return the numbers of all release files, readable or not, ascending."""
-        try:
-            names = os.listdir(self.folder)
-        except FileNotFoundError:
-            return []
-        return sorted(int(found[1]) for name in names if (found := NAME.fullmatch(name)))
+        return sorted(int(found[1]) for name in self._store.names() if (found := NAME.fullmatch(name)))
 
     def newest(self) -> int:
         """Return the highest number of a release file, readable or not; 0 where there is none."""
@@ -114,7 +117,9 @@ class Ledger:
         """
         path = self.path(generation)
         try:
-            data = path.read_bytes()
+            data = self._store.read(_name(generation))
+        except (StoreUnavailableError, StoreRefusedError):
+            raise  # not a word about this release
         except OSError as error:
             known = self.generations()
             there = f"there are {known[0]} to {known[-1]}" if known else "there is none yet"
@@ -193,16 +198,10 @@ class Ledger:
         return release
 
     def _write(self, release: Release) -> None:
-        """Link the finished file to its name, which fails if the name is taken."""
+        """Write it, unless its number is taken."""
         path = self.path(release.generation)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = self.folder / f".{release.nonce}.tmp"
         try:
-            with temporary.open("wb") as stream:
-                stream.write(to_bytes(release))
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.link(temporary, path)
+            self._store.create(path.name, to_bytes(release))
         except FileExistsError:
             try:
                 winner = self.get(release.generation)
@@ -213,8 +212,6 @@ class Ledger:
                     f"{path}: '{winner.actor}' published generation {winner.generation} first "
                     f"({winner.reason}, bundle {winner.bundle.uri}): look at it, then retry"
                 ) from None
-        finally:
-            temporary.unlink(missing_ok=True)
 
     def _read(self) -> tuple[list[Release], list[str]]:
         releases, problems = [], []
@@ -225,3 +222,7 @@ class Ledger:
                 problems.append(str(error))
                 logger.warning("%s; passed over", error)
         return releases, problems
+
+
+def _name(generation: int) -> str:
+    return f"{generation:010d}.json"

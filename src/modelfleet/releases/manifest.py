@@ -25,7 +25,7 @@ class BundleRef(BaseModel):
     """The bundle that serves.
 
     Attributes:
-        uri: Its folder, or a URL that fsspec can read, such as ``gs://bucket/bundles/0123``.
+        uri: Its folder, or a URL, such as ``gs://bucket/bundles/0123``.
         sha256: Its hash; a folder with another one is refused.
     """
 

@@ -7,14 +7,14 @@ rollback needs no spec to reach the job, and a fleet that nobody listens for sen
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from pydantic import TypeAdapter, ValidationError
 
 from modelfleet.releases.notice import Notice
 from modelfleet.spec.notices import KafkaNotices, Notices
-from modelfleet.whole_file import write_whole
+from modelfleet.stores.opening import open_store
+from modelfleet.stores.place import Place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,34 +78,34 @@ def make_listener(notices: Notices) -> Listener:
     return PubsubListener(notices)
 
 
-def listen_at(ledger: Path, notices: Notices | None) -> None:
+def listen_at(ledger: Place, notices: Notices | None) -> None:
     """Say where the fleet's job listens.
 
     Args:
         ledger: Folder of the fleet's releases.
         notices: Where; None means nowhere.
     """
-    place = ledger.parent / PLACE
+    beside = open_store(ledger.parent)
     if notices is None:
-        place.unlink(missing_ok=True)
+        beside.remove(PLACE)
     else:
-        write_whole(place, notices.model_dump_json(indent=1))
+        beside.write(PLACE, notices.model_dump_json(indent=1).encode())
 
 
-def announce(ledger: Path, release: Release) -> None:
+def announce(ledger: Place, release: Release) -> None:
     """Send a notice of a release to where the fleet's job listens, if one does. Never raises: the release stands.
 
     Args:
         ledger: Folder of the fleet's releases.
         release: What was published.
     """
-    place = ledger.parent / PLACE
     try:
-        notices = _NOTICES.validate_json(place.read_bytes())
+        notices = _NOTICES.validate_json(open_store(ledger.parent).read(PLACE))
     except FileNotFoundError:
         return
     except (OSError, ValidationError) as error:
-        logger.warning("%s cannot be read (%s): no notice of generation %d", place, error, release.generation)
+        where = ledger.parent / PLACE
+        logger.warning("%s cannot be read (%s): no notice of generation %d", where, error, release.generation)
         return
     try:
         make_notifier(notices).send(Notice(release.fleet, release.generation))

@@ -8,8 +8,11 @@ it was asked alone. Whoever deletes a file lifts the entry.
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import os
 import re
+import tempfile
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +22,8 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from modelfleet.serving.mark import take_left_behind
-from modelfleet.whole_file import write_whole
+from modelfleet.stores.opening import open_store
+from modelfleet.stores.place import Place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,24 +71,23 @@ class Denylist:
     """The entries of one fleet, as this process last read them.
 
     Args:
-        folder: Where they lie; made when the first one is written.
+        folder: Where they lie, here or below a bucket; made when the first one is written.
+        marks: Folder of this machine for the marks of its processes; None means one below ``folder``, or where that is
+            no folder of this machine, one in its folder for temporary files.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Place, marks: Path | None = None) -> None:
         self.folder = folder
+        self.marks = marks or _marks_beside(folder)
+        self._store = open_store(folder)
         self._entries: dict[Verdict, Mapping[str, Mapping[int, Entry]]] = {"suspect": {}, "denied": {}}
         self._names: frozenset[str] = frozenset()
-
-    @property
-    def marks(self) -> Path:
-        """Folder of the processes' marks."""
-        return self.folder / "marks"
 
     def refresh(self) -> None:
         """Take note of processes that ended while they predicted, and read what is new."""
         for mark in take_left_behind(self.marks):
             self.accuse(mark, "the process ended while it was predicting")
-        names = frozenset(path.name for path in self.folder.glob("*.json"))
+        names = frozenset(name for name in self._store.names() if name.endswith(".json"))
         if names != self._names:
             self._entries = {"suspect": self._read("suspect"), "denied": self._read("denied")}
             self._names = names
@@ -101,7 +104,7 @@ class Denylist:
     def accuse(self, mark: Marked, reason: str) -> None:
         """Write down who was asked when a process ended: denied, if it was a suspect asked alone, else suspects."""
         rows = (ANY_ROW,) if mark.rows is None else mark.rows
-        alone = len(rows) == 1 and rows[0] != ANY_ROW and self._path("suspect", mark.sha256, rows[0]).exists()
+        alone = len(rows) == 1 and rows[0] != ANY_ROW and self._suspected(mark.sha256, rows[0])
         verdict: Verdict = "denied" if alone else "suspect"
         for row in rows:
             entry = Entry(
@@ -110,15 +113,15 @@ class Denylist:
             )  # fmt: skip
             self._write(verdict, entry)
         if alone:
-            self._path("suspect", mark.sha256, rows[0]).unlink(missing_ok=True)
+            self._store.remove(_name("suspect", mark.sha256, rows[0]))
         logger.error(
             "%s of generation %d: %s: %d of its models are %s",
             mark.path, mark.generation, reason, len(rows), "denied" if alone else "under suspicion",
         )  # fmt: skip
 
-    def path(self, entry: Entry) -> Path:
+    def path(self, entry: Entry) -> Place:
         """Return the file that denies a model; without it the model is asked again."""
-        return self._path("denied", entry.sha256, entry.row)
+        return self.folder / _name("denied", entry.sha256, entry.row)
 
     def name(self, entry: Entry, entity: str) -> None:
         """Write down whose model a denied one is."""
@@ -129,7 +132,7 @@ class Denylist:
     def clear(self, sha256: str, rows: Iterable[int]) -> None:
         """Lift the suspicion from models that have answered alone."""
         for row in rows:
-            self._path("suspect", sha256, row).unlink(missing_ok=True)
+            self._store.remove(_name("suspect", sha256, row))
         self.refresh()
 
     def expire(self, serving: Collection[str], now: datetime) -> None:
@@ -143,25 +146,37 @@ class Denylist:
         for verdict in verdicts:
             for entry in self.all(verdict):
                 if entry.sha256 not in serving and entry.at + STALE < now:
-                    self._path(verdict, entry.sha256, entry.row).unlink(missing_ok=True)
+                    self._store.remove(_name(verdict, entry.sha256, entry.row))
 
-    def _path(self, verdict: Verdict, sha256: str, row: int) -> Path:
-        return self.folder / f"{sha256}-{row}.{verdict}.json"
+    def _suspected(self, sha256: str, row: int) -> bool:
+        return _name("suspect", sha256, row) in self._store.names()
 
     def _write(self, verdict: Verdict, entry: Entry) -> None:
-        write_whole(self._path(verdict, entry.sha256, entry.row), entry.model_dump_json(indent=1))
+        self._store.write(_name(verdict, entry.sha256, entry.row), entry.model_dump_json(indent=1).encode())
 
     def _read(self, verdict: Verdict) -> dict[str, dict[int, Entry]]:
         found: dict[str, dict[int, Entry]] = {}
-        for path in self.folder.glob(f"*.{verdict}.json"):
-            if not _NAME.fullmatch(path.name):
+        for name in self._store.names():
+            known = _NAME.fullmatch(name)
+            if known is None or known[3] != verdict:
                 continue
             try:
-                entry = Entry.model_validate_json(path.read_bytes())
+                entry = Entry.model_validate_json(self._store.read(name))
             except FileNotFoundError:
                 continue  # lifted in between
             except (ValidationError, OSError) as error:
-                logger.warning("%s cannot be read and is passed over: %s", path, error)
+                logger.warning("%s cannot be read and is passed over: %s", self.folder / name, error)
                 continue
             found.setdefault(entry.sha256, {})[entry.row] = entry
         return found
+
+
+def _name(verdict: Verdict, sha256: str, row: int) -> str:
+    return f"{sha256}-{row}.{verdict}.json"
+
+
+def _marks_beside(folder: Place) -> Path:
+    if isinstance(folder, Path):
+        return folder / "marks"
+    name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"modelfleet-marks-{os.getuid()}" / name

@@ -21,11 +21,11 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from modelfleet.bundles.shard_memory import MemoryUse
 from modelfleet.serving.failing import FailingModel
-from modelfleet.whole_file import write_whole
+from modelfleet.stores.opening import open_store
+from modelfleet.stores.place import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 logger = logging.getLogger(__name__)
 
@@ -107,30 +107,31 @@ class LeaseFolder:
     """The leases of one fleet.
 
     Args:
-        path: Their folder; made when the first one is written.
+        path: Their folder, here or below a bucket; made when the first one is written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         self.path = path
+        self._store = open_store(path)
 
     def write(self, lease: Lease) -> None:
         """Write or renew a lease; a reader sees the old one or the new one, never a part."""
-        write_whole(self._file(lease.process), lease.model_dump_json(indent=1))
+        self._store.write(_name(lease.process), lease.model_dump_json(indent=1).encode())
 
     def remove(self, process: str) -> None:
         """Remove the lease of a process; none there is fine."""
-        self._file(process).unlink(missing_ok=True)
+        self._store.remove(_name(process))
 
     def all(self) -> list[Lease]:
         """Return every readable lease, expired ones too, ordered by process; an unreadable one is logged."""
         leases = []
-        for file in sorted(self.path.glob("*.json")):
+        for name in sorted(name for name in self._store.names() if name.endswith(".json")):
             try:
-                leases.append(Lease.model_validate_json(file.read_bytes()))
+                leases.append(Lease.model_validate_json(self._store.read(name)))
             except FileNotFoundError:
                 continue  # removed between listing and reading
             except (ValidationError, OSError) as error:
-                logger.warning("lease %s cannot be read and is passed over: %s", file, error)
+                logger.warning("lease %s cannot be read and is passed over: %s", self.path / name, error)
         return leases
 
     def live(self, now: datetime | None = None) -> list[Lease]:
@@ -147,7 +148,7 @@ class LeaseFolder:
         found = []
         for lease in self.all():
             with suppress(FileNotFoundError):
-                written = datetime.fromtimestamp(self._file(lease.process).stat().st_mtime, UTC)
+                written = self._store.written_at(_name(lease.process))
                 if max(lease.expires_at, written) + grace > now:
                     found.append(lease)
         return found
@@ -158,8 +159,9 @@ class LeaseFolder:
             if lease.expires_at + older_than < now:
                 self.remove(lease.process)
 
-    def _file(self, process: str) -> Path:
-        return self.path / f"{quote(process, safe='')}.json"
+
+def _name(process: str) -> str:
+    return f"{quote(process, safe='')}.json"
 
 
 class LeaseKeeper:

@@ -27,6 +27,7 @@ from modelfleet.serving.resident_config import ResidentConfig
 from modelfleet.serving.single_answer import single_answers
 from modelfleet.serving.watchdog import Watchdog
 from modelfleet.signing.keyring import Keyring
+from modelfleet.stores.place import Place, place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -82,7 +83,7 @@ class ResidentFleet:
         lease_seconds: float = 10.0,
         poll_seconds: float = 0.5,
         memory_bytes: int | None = None,
-        denylist: Path | None = None,
+        denylist: Place | None = None,
         predict_seconds: float | None = None,
         cache: BundleCache | None = None,
         clock: Callable[[], datetime] = _utc_now,
@@ -319,13 +320,13 @@ def get_resident(config: ResidentConfig) -> ResidentFleet:
         if resident is None or resident.closed:
             resident = ResidentFleet(
                 Ledger(config.releases, config.leases, keys=Keyring.from_texts(config.public_keys) or None),
-                LeaseFolder(Path(config.leases)),
+                LeaseFolder(place(config.leases)),
                 fleet=config.fleet,
                 job=config.job,
                 lease_seconds=config.lease_seconds,
                 poll_seconds=config.poll_seconds,
                 memory_bytes=None if config.memory_mb is None else config.memory_mb * 1_000_000,
-                denylist=Path(config.denylist) if config.denylist else None,
+                denylist=place(config.denylist) if config.denylist else None,
                 predict_seconds=config.predict_seconds,
                 cache=BundleCache(Path(config.cache), config.cache_mb * 1_000_000) if config.cache else None,
             )

@@ -11,14 +11,14 @@ class ResidentConfig:
 
     Attributes:
         fleet: The fleet's name.
-        releases: Folder of the ledger.
-        leases: Folder of the leases.
+        releases: Folder of the ledger, here or below a bucket (``gs://``, ``s3://``).
+        leases: Folder of the leases, likewise.
         job: The streaming job.
         lease_seconds: The lease's period.
         poll_seconds: How often the ledger is looked at without a notice.
         memory_mb: Most megabytes (of 10^6 bytes) that the models of all the machine's processes of the fleet may take
             together; None for no limit.
-        denylist: Folder of the denylist; empty for none.
+        denylist: Folder of the denylist, likewise; empty for none.
         predict_seconds: Longest prediction; None for any time.
         cache: Folder where this machine keeps bundles that are named by a URL; empty reads them there each time.
         cache_mb: Most megabytes (of 10^6 bytes) of files there.

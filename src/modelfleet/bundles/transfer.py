@@ -1,0 +1,92 @@
+"""Bundles on their way: into a bucket before a release names them, and back to a machine that builds upon them."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from modelfleet.bundles.format import MANIFEST_NAME, IndexFile, ShardFile, folder_name
+from modelfleet.bundles.reader import Bundle
+from modelfleet.errors import BundleError
+from modelfleet.stores.opening import open_store
+from modelfleet.stores.place import Url
+
+AT_ONCE = 8
+"""So many files are on their way at a time."""
+
+
+def send(bundle: Bundle, parent: Url) -> str:
+    """Copy a bundle into a bucket, its manifest last, so that nobody opens half of it.
+
+    One that is there already, whole, is left as it is; a damaged one is mended.
+
+    Args:
+        bundle: On this machine, or elsewhere.
+        parent: Where bundles lie; the copy is named after its content.
+
+    Returns:
+        The copy's URL.
+
+    Raises:
+        BundleError: The bundle is damaged.
+        StoreUnavailableError: The bucket does not answer; what was sent so far is no bundle.
+        StoreRefusedError: It is not there, or is closed to this account.
+    """
+    target = parent / folder_name(bundle.sha256)
+    if _is_whole(str(target), bundle.sha256):
+        return str(target)
+    store = open_store(target)
+
+    def copy(part: ShardFile | IndexFile) -> None:
+        store.write(part.path, bundle.read(part))
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for _ in pool.map(copy, [*bundle.manifest.files, bundle.manifest.index]):
+            pass
+    store.write(MANIFEST_NAME, bundle.storage.manifest())
+    return str(target)
+
+
+def fetch(bundle: Bundle, parent: Path) -> Bundle:
+    """Return a bundle as a folder of this machine, copied there where it is elsewhere.
+
+    Args:
+        bundle: Anywhere.
+        parent: Where bundles lie here; the copy is named after its content, and appears whole or not at all.
+
+    Raises:
+        BundleError: It cannot be read, or is damaged.
+    """
+    if bundle.is_here:
+        return bundle
+    target = parent / folder_name(bundle.sha256)
+    if _is_whole(str(target), bundle.sha256):
+        return Bundle.open(target, sha256=bundle.sha256, verify=False)
+    temporary = parent / f".{uuid.uuid4().hex}.tmp"
+
+    def copy(part: ShardFile | IndexFile) -> None:
+        file = temporary / part.path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(bundle.read(part))
+
+    try:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for _ in pool.map(copy, [*bundle.manifest.files, bundle.manifest.index]):
+                pass
+        (temporary / MANIFEST_NAME).write_bytes(bundle.storage.manifest())
+        if target.exists():  # and is damaged
+            shutil.rmtree(target)
+        temporary.rename(target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return Bundle.open(target, sha256=bundle.sha256, verify=False)
+
+
+def _is_whole(at: str, sha256: str) -> bool:
+    try:
+        Bundle.open(at, sha256=sha256)
+    except BundleError:
+        return False
+    return True

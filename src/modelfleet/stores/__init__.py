@@ -1,0 +1,1 @@
+"""Where small files are that several machines share: a folder, or a bucket, behind one protocol."""
