@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import logging
-import threading
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,42 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelfleet.engines.loopback import free_port
-from modelfleet.errors import NoticeError, error_named
+from modelfleet.errors import NoticeError
 from modelfleet.releases import kafka_notices
 from modelfleet.releases.kafka_notices import KafkaListener, KafkaNotifier
 from modelfleet.releases.ledger import Ledger
 from modelfleet.releases.manifest import BundleRef
 from modelfleet.releases.notice import MAX_BYTES, Notice, parse_notice
-from modelfleet.releases.notifier import PLACE, Listener, Notifier, listen_at, make_listener
+from modelfleet.releases.notifier import PLACE, Notifier, listen_at, make_listener
 from modelfleet.releases.pubsub_notices import PubsubListener, PubsubNotifier
 from modelfleet.spec.kafka_client import ENVIRONMENT
 from modelfleet.spec.notices import KafkaNotices, PubsubNotices
 from tests.releases.fake_pubsub import FakePubsub
+from tests.releases.notices_contract import NoticesContract, Service, until
 
 BUNDLE = BundleRef(uri="/bundles/a", sha256="0" * 64)
-
-
-def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        threading.Event().wait(0.02)
-
-
-@dataclass
-class Service:
-    """A message service with its two sides."""
-
-    notifier: Notifier
-    listener: Listener
-    put: Callable[[bytes], None]
-    unreachable: Callable[[], Notifier]
-
-    def heard(self, count: int) -> list[bytes]:
-        """Wait for so many messages."""
-        found: list[bytes] = []
-        until(lambda: len(found) >= count or bool(found.extend(self.listener.heard())) or len(found) >= count)
-        return found
 
 
 def over_kafka(request: pytest.FixtureRequest) -> Service:
@@ -85,42 +60,14 @@ def over_pubsub(request: pytest.FixtureRequest) -> Service:
     )
 
 
-@pytest.fixture(
-    params=[pytest.param(over_kafka, marks=pytest.mark.kafka, id="kafka"), pytest.param(over_pubsub, id="pubsub")]
-)
-def service(request: pytest.FixtureRequest) -> Iterator[Service]:
-    service = request.param(request)
-    yield service
-    service.listener.close()
-
-
-def test_what_is_sent_is_heard_once_and_in_order(service: Service) -> None:
-    sent = [Notice("shop", generation) for generation in (1, 2, 3)]
-    for notice in sent:
-        service.notifier.send(notice)
-    assert [parse_notice(data) for data in service.heard(3)] == sent
-    service.notifier.send(Notice("shop", 4))
-    assert [parse_notice(data) for data in service.heard(1)] == [Notice("shop", 4)]
-
-
-def test_whatever_others_send_is_heard_as_it_is(service: Service) -> None:
-    for data in (b"\xff\x00", b"{}", b"x" * 10_000):
-        service.put(data)
-    assert service.heard(3) == [b"\xff\x00", b"{}", b"x" * 10_000]
-
-
-def test_hearing_nothing_does_not_wait_and_closing_twice_is_fine(service: Service) -> None:
-    assert list(service.listener.heard()) == []
-    service.listener.close()
-    service.listener.close()
-
-
-def test_a_service_that_is_away_is_an_error_that_may_pass(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kafka_notices, "SEND_SECONDS", 0.5)
-    with pytest.raises(NoticeError) as caught:
-        service.unreachable().send(Notice("shop", 1))
-    assert caught.value.exit_code == 4
-    assert error_named("NoticeError", "x") is not None
+class TestNotices(NoticesContract):
+    @pytest.fixture(
+        params=[pytest.param(over_kafka, marks=pytest.mark.kafka, id="kafka"), pytest.param(over_pubsub, id="pubsub")]
+    )
+    def service(self, request: pytest.FixtureRequest) -> Iterator[Service]:
+        service = request.param(request)
+        yield service
+        service.listener.close()
 
 
 @pytest.mark.kafka
