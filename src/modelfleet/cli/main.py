@@ -16,6 +16,7 @@ from modelfleet.cli.init import init
 from modelfleet.cli.keys import keys
 from modelfleet.cli.output import reports_errors
 from modelfleet.cli.pin import pin, unpin
+from modelfleet.cli.plan import plan
 from modelfleet.cli.rollback import rollback
 from modelfleet.cli.run import run
 from modelfleet.cli.score import score
@@ -30,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 
-for command in (init, run, serve, score, status, history, rollback, pin, unpin, gc, export, doctor, bench):
+for command in (init, run, serve, score, status, history, rollback, pin, unpin, gc, export, plan, doctor, bench):
     app.command()(reports_errors(command))
 app.add_typer(keys, name="keys")
 
