@@ -8,12 +8,14 @@ import sys
 from collections.abc import Sequence
 
 from beam_jobs.launcher import launch
+from modelfleet.data.bigquery import fetch_table, is_table
 from modelfleet.data.plan import make_plan
 from modelfleet.data.prepared import clear_results, read_error
 from modelfleet.data.reading import pieces_of
 from modelfleet.errors import DataError, SpecError
 from modelfleet.run import Run
 from modelfleet.spec.evaluation import check_slices
+from modelfleet.spec.fleet import FleetSpec
 from modelfleet.training.recipes import make_families
 
 log = logging.getLogger("modelfleet.prepare")
@@ -35,7 +37,7 @@ def prepare(run: Run, options: Sequence[str]) -> None:
         return
     champion = run.champion()
     plan = make_plan(
-        run.spec,
+        _with_data_here(run),
         entities=run.entities,
         champion_index=None if champion is None else str(champion.path / champion.manifest.index.path),
     )
@@ -74,6 +76,16 @@ def prepare(run: Run, options: Sequence[str]) -> None:
     if summary["columns_ignored"]:
         names = ", ".join(f"{name} ({reason})" for name, reason in summary["columns_ignored"].items())
         log.warning("columns that are no features: %s", names)
+
+
+def _with_data_here(run: Run) -> FleetSpec:
+    """Return the run's spec; where its data is a table, that is read into the run's folder first."""
+    data = run.spec.data
+    if not is_table(data.source):
+        return run.spec
+    folder = fetch_table(data.source, run.folder / "source", tuple(data.columns or ()))
+    here = data.model_copy(update={"source": str(folder), "format": "parquet"})
+    return run.spec.model_copy(update={"data": here})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

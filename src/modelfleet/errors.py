@@ -17,6 +17,7 @@ The tree (the number is the exit code of the command line)::
     ├── RetryableError                 4  an outside system failed and a retry may help
     │   ├── RegistryUnavailableError      MLflow does not answer
     │   ├── EngineUnavailableError        the job server, or the job, does not answer
+    │   ├── DataUnavailableError          the service that keeps the data does not answer
     │   ├── StoreUnavailableError         a bucket does not answer
     │   ├── SigningUnavailableError       the key service that signs releases does not answer
     │   ├── RunBusyError                  another process works on this run
@@ -116,6 +117,10 @@ class RegistryUnavailableError(RetryableError):
 
 class EngineUnavailableError(RetryableError):
     """The engine (job server, cluster, cloud) or the job on it does not answer."""
+
+
+class DataUnavailableError(RetryableError):
+    """The service that keeps the data does not answer."""
 
 
 class StoreUnavailableError(RetryableError, OSError):

@@ -238,15 +238,20 @@ class Run:
         return Schema.model_validate(self.read("schema"))
 
     def champion(self) -> Bundle | None:
-        """Return the bundle that served when the run began, or None where there was none to compare with."""
+        """Return the bundle that served when the run began, on this machine; None where there was none to compare with.
+
+        One of a bucket is copied here first, once.
+        """
         return self._champion
 
     @cached_property
     def _champion(self) -> Bundle | None:
-        from modelfleet.bundles.reader import Bundle
+        from modelfleet.bundles.transfer import fetch
 
         champion = self.record.champion
-        return None if champion is None or champion.damaged else Bundle.open(champion.bundle, sha256=champion.sha256)
+        if champion is None or champion.damaged:
+            return None
+        return fetch(champion.bundle, champion.sha256, self.fleet_home.bundles)
 
     def has(self, name: str) -> bool:
         """Return whether a step has left this result."""

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from modelfleet.bundles.format import folder_name
 from modelfleet.bundles.modelfile import write_shard
 from modelfleet.bundles.reader import Bundle
+from modelfleet.bundles.transfer import put_in_place
 from modelfleet.bundles.writer import PLACE, BundleWriter
 from modelfleet.errors import BundleError
 from modelfleet.families.base import ENTITY
@@ -86,26 +87,10 @@ def merge(
             return champion
         target = folder_parent / folder_name(merged.sha256)
         _flush(temporary)
-        try:
-            temporary.rename(target)
-        except OSError:
-            if not target.is_dir():
-                raise
-            _mend(target, merged.sha256, temporary)
+        put_in_place(temporary, target, merged.sha256)
         return Bundle.open(target, sha256=merged.sha256)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _mend(target: Path, sha256: str, temporary: Path) -> None:
-    """Replace a bundle that was damaged after it was written by the same one, just made again."""
-    try:
-        Bundle.open(target, sha256=sha256)
-    except BundleError:
-        aside = target.with_name(f".{uuid.uuid4().hex}.damaged")
-        target.rename(aside)
-        temporary.rename(target)
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _check_request(

@@ -89,11 +89,6 @@ class Bundle:
         return self.storage.path
 
     @property
-    def is_here(self) -> bool:
-        """Whether it is a folder of this machine."""
-        return isinstance(self.storage, FolderStorage)
-
-    @property
     def where(self) -> str:
         """Its folder or URL, for messages."""
         return self.storage.where

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from modelfleet.bundles.format import MANIFEST_NAME, IndexFile, ShardFile, folder_name
 from modelfleet.bundles.reader import Bundle
+from modelfleet.bundles.storage import is_remote
 from modelfleet.errors import BundleError
 from modelfleet.stores.opening import open_store
 from modelfleet.stores.place import Url
@@ -49,21 +50,23 @@ def send(bundle: Bundle, parent: Url) -> str:
     return str(target)
 
 
-def fetch(bundle: Bundle, parent: Path) -> Bundle:
-    """Return a bundle as a folder of this machine, copied there where it is elsewhere.
+def fetch(at: str, sha256: str, parent: Path) -> Bundle:
+    """Return a bundle as a folder of this machine, copied there once where it is elsewhere; any number may ask at once.
 
     Args:
-        bundle: Anywhere.
+        at: Its folder or URL.
+        sha256: Its hash.
         parent: Where bundles lie here; the copy is named after its content, and appears whole or not at all.
 
     Raises:
         BundleError: It cannot be read, or is damaged.
     """
-    if bundle.is_here:
-        return bundle
-    target = parent / folder_name(bundle.sha256)
-    if _is_whole(str(target), bundle.sha256):
-        return Bundle.open(target, sha256=bundle.sha256, verify=False)
+    if not is_remote(at):
+        return Bundle.open(at, sha256=sha256)
+    target = parent / folder_name(sha256)
+    if _is_whole(str(target), sha256):
+        return Bundle.open(target, sha256=sha256, verify=False)
+    bundle = Bundle.open(at, sha256=sha256, verify=False)
     temporary = parent / f".{uuid.uuid4().hex}.tmp"
 
     def copy(part: ShardFile | IndexFile) -> None:
@@ -76,12 +79,24 @@ def fetch(bundle: Bundle, parent: Path) -> Bundle:
             for _ in pool.map(copy, [*bundle.manifest.files, bundle.manifest.index]):
                 pass
         (temporary / MANIFEST_NAME).write_bytes(bundle.storage.manifest())
-        if target.exists():  # and is damaged
-            shutil.rmtree(target)
-        temporary.rename(target)
+        put_in_place(temporary, target, sha256)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return Bundle.open(target, sha256=bundle.sha256, verify=False)
+    return Bundle.open(target, sha256=sha256, verify=False)
+
+
+def put_in_place(made: Path, target: Path, sha256: str) -> None:
+    """Rename a bundle's folder to its name, unless a whole one has it already; a damaged one is replaced."""
+    try:
+        made.rename(target)
+    except OSError:
+        if not target.is_dir():
+            raise
+        if not _is_whole(str(target), sha256):
+            aside = target.with_name(f".{uuid.uuid4().hex}.damaged")
+            target.rename(aside)
+            made.rename(target)
+            shutil.rmtree(aside, ignore_errors=True)
 
 
 def _is_whole(at: str, sha256: str) -> bool:

@@ -19,7 +19,7 @@ import typer
 from rich.table import Table
 
 from modelfleet.cli.output import JsonFlag, out, print_json
-from modelfleet.errors import EngineUnavailableError, MissingExtraError
+from modelfleet.errors import EngineUnavailableError, MissingExtraError, RetryableError, StorageError
 from modelfleet.home import Home
 
 EXTRAS = {
@@ -69,7 +69,7 @@ def doctor(
     as_json: JsonFlag = False,
 ) -> None:
     """Check this machine: libraries, Java, the home folder, the services that should answer, and a fleet's cloud."""
-    findings = [_python(), *_libraries(), _java(), _tool("mvn", "Maven"), _home(), *_services()]
+    findings = [_python(), *_libraries(), _java(), _tool("mvn", "Maven"), _home(), *_bucket(), *_services()]
     if spec is not None:
         findings += _engine(spec)
     missing = [finding for finding in findings if finding.state == "missing"]
@@ -146,6 +146,20 @@ def _engine(path: Path) -> list[Finding]:
         Finding(f"{spec.engine}: {check.what}", states.get(check.state, "missing"), check.seen, check.remedy)
         for check in engine_checks(spec, "serve" if serves else "train", Home.from_environment())
     ]
+
+
+def _bucket() -> list[Finding]:
+    """Look into the bucket of a home that is not a folder."""
+    shared = Home.from_environment().shared
+    if shared is None:
+        return []
+    from modelfleet.stores.opening import open_store
+
+    try:
+        open_store(shared).names()
+    except (StorageError, RetryableError, MissingExtraError) as error:
+        return [Finding("bucket", "missing", str(shared), str(error))]
+    return [Finding("bucket", "ok", str(shared))]
 
 
 def _services() -> list[Finding]:

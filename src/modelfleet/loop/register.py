@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from modelfleet.bundles.merge import merge
 from modelfleet.bundles.reader import Bundle
-from modelfleet.bundles.transfer import fetch, send
+from modelfleet.bundles.transfer import send
 from modelfleet.loop.aliases import reconcile
 from modelfleet.loop.gate import read_decisions
 from modelfleet.loop.run_report import run_report
@@ -63,7 +63,7 @@ def register(run: Run, registry: Registry | None = None) -> Registered:
 
 def _register(run: Run, registry: Registry | None) -> Registered:
     decisions = read_decisions(run)
-    bundle = None if decisions.refused else fetch(merged_bundle(run, decisions), run.fleet_home.bundles)
+    bundle = None if decisions.refused else merged_bundle(run, decisions)
     registry = registry or default_registry(run)
     logged = registry.log_run(run_report(run, decisions), bundle)
     reconcile(run.spec.fleet, Ledger(run.fleet_home.releases), registry)  # after a rollback made by hand, say

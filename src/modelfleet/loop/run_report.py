@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from modelfleet.data.bigquery import is_table
 from modelfleet.data.plan import ROW
 from modelfleet.data.shard import shard_files
 from modelfleet.evaluation.table import WHO
@@ -173,6 +174,8 @@ def _dataset(run: Run, prepare: dict[str, Any]) -> DatasetRef:
         total = (total + int(hashes.sum(dtype=np.uint64))) % 2**64
         rows += len(hashes)
     files = prepare.get("files") or [run.spec.data.source]
+    if is_table(run.spec.data.source):
+        files = [run.spec.data.source]  # and not the copy that the run has of it
     schema = run.schema()
     columns = {name: "category" for name in schema.entity} | {f.name: str(f.type) for f in schema.features}
     return DatasetRef(

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 
 from modelfleet.bundles.reader import Bundle
 from modelfleet.bundles.transfer import fetch, send
+from modelfleet.cli.doctor import _bucket
 from modelfleet.errors import BundleError, InputError, ReleaseError
 from modelfleet.home import HOME, LOCAL_HOME, Home
 from modelfleet.loop.promote import promote
@@ -135,12 +137,14 @@ def test_a_bundle_comes_back_as_it_was_sent(shop: Shop, shared: Url, tmp_path: P
     sent = Bundle.open(run.candidate)
     url = send(sent, shared / "somewhere")
     assert send(sent, shared / "somewhere") == url
-    here = fetch(Bundle.open(url), tmp_path / "here")
-    assert (here.is_here, here.sha256) == (True, sent.sha256)
-    assert fetch(here, tmp_path / "unused") is here
+    with ThreadPoolExecutor(4) as pool:
+        (here, *_) = pool.map(lambda _: fetch(url, sent.sha256, tmp_path / "here"), range(4))
+    assert (here.path.parent, here.sha256) == (tmp_path / "here", sent.sha256)
+    assert [path.name for path in (tmp_path / "here").iterdir()] == [here.path.name]
     damaged = here.path / here.manifest.index.path
     damaged.write_bytes(b"")
-    assert fetch(Bundle.open(url), tmp_path / "here").index.equals(sent.index)
+    assert fetch(url, sent.sha256, tmp_path / "here").index.equals(sent.index)
+    assert fetch(str(run.candidate), sent.sha256, tmp_path / "unused").path == run.candidate
     open_store(url).remove(here.manifest.index.path)
     with pytest.raises(BundleError, match="no such object"):
         Bundle.open(url)
@@ -175,6 +179,16 @@ def test_leases_are_judged_by_the_bucket_too(shop: Shop, tmp_path: Path) -> None
         assert shop.leases.recent(datetime.now(UTC) + timedelta(hours=1), timedelta(minutes=10)) == []
     finally:
         resident.close()
+
+
+def test_the_doctor_looks_into_the_bucket(shared: Url, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [(found.what, found.state) for found in _bucket()] == [("bucket", "ok")]
+    monkeypatch.setenv(HOME, f"{shared.parent}-gone")
+    (finding,) = _bucket()
+    assert finding.state == "missing"
+    assert "there is no bucket" in finding.remedy
+    monkeypatch.setenv(HOME, "here")
+    assert _bucket() == []
 
 
 class TestEnvironment:
@@ -227,6 +241,8 @@ def test_the_command_line_runs_the_loop_with_a_bucket(gs_bucket: Url, tmp_path: 
     )
     ran = modelfleet("trainer", "run", spec)
     assert ran["promote"]["generation"] == 1
+    again = modelfleet("other trainer", "run", spec)
+    assert again["promote"]["outcome"] == "no_change"
     scored = modelfleet("scorer", "score", spec, "--input", "sales.csv", "--output", str(tmp_path / "out.parquet"))
     assert (scored["generation"], scored["rows"]) == (1, 160)
     (release,) = modelfleet("scorer", "history", spec)
