@@ -21,11 +21,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from modelfleet.errors import DataError, DataUnavailableError, MissingExtraError
+from modelfleet.spec.evaluation import TABLE_URL
 from modelfleet.whole_file import write_whole
 
 SCHEME = "bigquery://"
 
-_TABLE = re.compile(r"bigquery://(?P<project>[a-z][-a-z0-9:.]+)/(?P<dataset>\w+)/(?P<table>[\w-]+)")
+TABLE = re.compile(TABLE_URL)
 
 STREAMS = 8
 """At most; each becomes a file, and four are read at a time."""
@@ -56,7 +57,7 @@ def fetch_table(source: str, folder: Path, columns: Sequence[str] = (), *, clien
         DataError: There is no such table or column, it is empty, or this account may not read it.
         DataUnavailableError: The service does not answer.
     """
-    found = _TABLE.fullmatch(source)
+    found = TABLE.fullmatch(source)
     if found is None:
         raise DataError(f"data.source {source}: expected {SCHEME}PROJECT/DATASET/TABLE")
     if (folder / READ).exists():
@@ -66,7 +67,7 @@ def fetch_table(source: str, folder: Path, columns: Sequence[str] = (), *, clien
     temporary = folder.with_name(f".{uuid.uuid4().hex}.tmp")
     temporary.mkdir()
     try:
-        with _told(source):
+        with told(source, role="roles/bigquery.dataViewer", project_role="roles/bigquery.readSessionUser"):
             client = client or _client()
             session = client.create_read_session(
                 parent=f"projects/{os.environ.get('GOOGLE_CLOUD_PROJECT') or found['project']}",
@@ -117,23 +118,33 @@ def _client() -> Any:
 
 
 @contextmanager
-def _told(source: str) -> Iterator[None]:
-    """Turn the library's errors into ours."""
+def told(table: str, field: str = "data.source", *, role: str, project_role: str) -> Iterator[None]:
+    """Turn the errors of Google's libraries into ours.
+
+    Args:
+        table: Of which table.
+        field: The field of the spec that names it.
+        role: What this account needs on the table.
+        project_role: What it needs on the project.
+
+    Raises:
+        DataError: There is no such table or column, or this account may not do that.
+        DataUnavailableError: The service does not answer.
+    """
     try:
         from google.api_core import exceptions
         from google.auth.exceptions import GoogleAuthError
     except ImportError as error:
-        raise MissingExtraError("google.cloud.bigquery_storage", "bigquery") from error
+        raise MissingExtraError("google.cloud.bigquery", "bigquery") from error
     try:
         yield
     except exceptions.NotFound as error:
-        raise DataError(f"data.source {source}: there is no such table ({error.message})") from error
-    except exceptions.InvalidArgument as error:
-        raise DataError(f"data.source {source}: {error.message}; compare data.columns with the table") from error
+        raise DataError(f"{field} {table}: there is no such table ({error.message})") from error
+    except exceptions.BadRequest as error:
+        raise DataError(f"{field} {table}: {error.message}; compare its columns with what is expected") from error
     except (exceptions.Forbidden, exceptions.Unauthorized, GoogleAuthError) as error:
         raise DataError(
-            f"data.source {source}: {error}; this account needs roles/bigquery.dataViewer on the table and "
-            "roles/bigquery.readSessionUser on the project"
+            f"{field} {table}: {error}; this account needs {role} on the table and {project_role} on the project"
         ) from error
-    except exceptions.GoogleAPIError as error:
-        raise DataUnavailableError(f"data.source {source}: no answer ({error}); try again") from error
+    except (exceptions.GoogleAPIError, OSError) as error:
+        raise DataUnavailableError(f"{field} {table}: no answer ({error}); try again") from error

@@ -9,6 +9,7 @@ from modelfleet.bundles.merge import merge
 from modelfleet.bundles.reader import Bundle
 from modelfleet.bundles.transfer import send
 from modelfleet.loop.aliases import reconcile
+from modelfleet.loop.evaluation_table import append_evaluation
 from modelfleet.loop.gate import read_decisions
 from modelfleet.loop.run_report import run_report
 from modelfleet.releases.guard import bundles_in_place
@@ -55,6 +56,8 @@ def register(run: Run, registry: Registry | None = None) -> Registered:
         StepError: A step before this one has not run.
         BundleError: The candidate or the champion is damaged, or nothing at all would serve.
         StoreUnavailableError: The bucket that the bundle is published in does not answer.
+        DataError: The table of ``evaluation.table`` is not there, or is another.
+        DataUnavailableError: It does not answer.
         RegistryUnavailableError: The registry does not answer.
     """
     with bundles_in_place(run.fleet_home.root):  # until the run says that it needs the merged one
@@ -66,6 +69,7 @@ def _register(run: Run, registry: Registry | None) -> Registered:
     bundle = None if decisions.refused else merged_bundle(run, decisions)
     registry = registry or default_registry(run)
     logged = registry.log_run(run_report(run, decisions), bundle)
+    append_evaluation(run)
     reconcile(run.spec.fleet, Ledger(run.fleet_home.releases), registry)  # after a rollback made by hand, say
     result = Registered(
         mlflow_run_id=logged.run_id,

@@ -19,6 +19,10 @@ SLICED_TYPES = (ColumnType.CATEGORY, ColumnType.BOOLEAN, ColumnType.INTEGER)
 """Types whose values repeat, so that rows of one value are a group."""
 
 
+TABLE_URL = r"bigquery://(?P<project>[a-z][-a-z0-9:.]+)/(?P<dataset>\w+)/(?P<table>[\w-]+)"
+"""How a table of BigQuery is named."""
+
+
 class EvaluationSpec(Section):
     """What is measured.
 
@@ -28,11 +32,14 @@ class EvaluationSpec(Section):
         calibration_bins: Bins of equal width for ``calibration_error``.
         quantile: Of ``pinball``: the share of targets that should lie below the prediction; 0.5 makes it half the
             absolute error.
+        table: ``bigquery://PROJECT/DATASET/TABLE`` to which every run's evaluation is appended when it is registered;
+            absent means none.
     """
 
     slices: Names = ()
     calibration_bins: int = Field(default=10, ge=1, le=1_000)
     quantile: float = Field(default=0.5, gt=0, lt=1)
+    table: str | None = Field(default=None, pattern=rf"^{TABLE_URL}$")
 
     @model_validator(mode="after")
     def _each_once(self) -> EvaluationSpec:
