@@ -66,6 +66,7 @@ class ResidentFleet:
         memory_bytes: Most bytes that the models of all this machine's processes of the fleet may take together; None
             for no limit.
         denylist: Where models go that end a process.
+        marks: As in ``Denylist``.
         predict_seconds: A prediction that takes longer ends the process. None, or no denylist: it may take any time,
             and nothing is denied.
         cache: Where bundles that are named by a URL are kept; None reads them there.
@@ -84,6 +85,7 @@ class ResidentFleet:
         poll_seconds: float = 0.5,
         memory_bytes: int | None = None,
         denylist: Place | None = None,
+        marks: Path | None = None,
         predict_seconds: float | None = None,
         cache: BundleCache | None = None,
         clock: Callable[[], datetime] = _utc_now,
@@ -100,7 +102,7 @@ class ResidentFleet:
         self._memory = self._share.memory
         self._watchdog: Watchdog | None = None
         if denylist is not None and predict_seconds is not None:
-            self._watchdog = Watchdog(Denylist(denylist), self.process, predict_seconds)
+            self._watchdog = Watchdog(Denylist(denylist, marks), self.process, predict_seconds)
         self._cache = cache
         self._clock = clock
         self._serving: LoadedFleet | None = None
@@ -307,6 +309,12 @@ _residents: dict[tuple[int, ResidentConfig], ResidentFleet] = {}
 _residents_lock = threading.Lock()
 
 
+def _marks(config: ResidentConfig) -> Path | None:
+    """Return where this machine keeps its marks of a denylist that is not here: in the cache, as what is the user's."""
+    here = not config.cache or isinstance(place(config.denylist), Path)
+    return None if here else Path(config.cache) / "marks" / config.fleet
+
+
 def get_resident(config: ResidentConfig) -> ResidentFleet:
     """Return this process's resident fleet, started; every caller with an equal configuration gets the same one.
 
@@ -327,6 +335,7 @@ def get_resident(config: ResidentConfig) -> ResidentFleet:
                 poll_seconds=config.poll_seconds,
                 memory_bytes=None if config.memory_mb is None else config.memory_mb * 1_000_000,
                 denylist=place(config.denylist) if config.denylist else None,
+                marks=_marks(config),
                 predict_seconds=config.predict_seconds,
                 cache=BundleCache(Path(config.cache), config.cache_mb * 1_000_000) if config.cache else None,
             )
