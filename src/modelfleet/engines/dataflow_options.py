@@ -30,7 +30,7 @@ def dataflow_options(spec: FleetSpec, job: Job, home: Home, run: str = "") -> Op
     given = spec.engine_options
     needed: Options = {
         "runner": RUNNER,
-        "job_name": dataflow_name(spec.fleet, job, f"{home.root}\n{run}"),
+        "job_name": dataflow_name(spec.fleet, job, f"{home.shared or home.root}\n{run}"),
         # The worker image holds the SDK and modelfleet: nothing is downloaded here or installed there
         "sdk_location": "container",
     }

@@ -65,7 +65,7 @@ def find_identity(*, seconds: float) -> Identity:
         raise CredentialsError(f"no Google credentials: {_first_sentence(error)}: {SIGN_IN}") from None
     name = str(getattr(credentials, "service_account_email", "") or "")
     try:
-        within(seconds, lambda: credentials.refresh(Request()))  # type: ignore[no-untyped-call]
+        within(seconds, lambda: credentials.refresh(Request()))
     except TimeoutError:
         raise EngineUnavailableError(f"Google gave no token within {seconds:g} s: is the network up?") from None
     except exceptions.RefreshError as error:

@@ -43,7 +43,7 @@ class GoogleProject:
         self._region = str(spec.engine_options["region"])
         self._who = identity.name or "the caller"
         self._seconds = seconds
-        self._session: Any = AuthorizedSession(identity.credentials)  # type: ignore[no-untyped-call]
+        self._session: Any = AuthorizedSession(identity.credentials)
 
     def dataflow(self) -> Check:
         """Ask for the newest job of the region: that tells of project, region, API and permission at once."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import modelfleet
 
-PACKAGES = ("bundles", "data", "evaluation", "families", "registry", "releases", "serving", "signing", "spec")
+PACKAGES = ("bundles", "data", "evaluation", "families", "registry", "releases", "serving", "signing", "spec", "stores")
 """The packages that a model may come to, however it is asked; those that make models stay at home."""
 
 

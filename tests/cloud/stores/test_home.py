@@ -17,6 +17,8 @@ import pytest
 from modelfleet.bundles.reader import Bundle
 from modelfleet.bundles.transfer import fetch, send
 from modelfleet.cli.doctor import _bucket
+from modelfleet.engines.dataflow_options import dataflow_options
+from modelfleet.engines.dataflow_places import place_checks
 from modelfleet.errors import BundleError, InputError, ReleaseError
 from modelfleet.home import HOME, LOCAL_HOME, Home
 from modelfleet.loop.promote import promote
@@ -29,9 +31,10 @@ from modelfleet.serving.request import parse_request
 from modelfleet.serving.resident import ResidentFleet, get_resident
 from modelfleet.serving.resident_config import ResidentConfig
 from modelfleet.serving.status import fleet_status
+from modelfleet.spec.file import parse_spec
 from modelfleet.stores.opening import open_store
 from modelfleet.stores.place import Url
-from tests.loop.conftest import Shop, families
+from tests.loop.conftest import SPEC, Shop, families
 
 assert families  # a fixture of every test here
 
@@ -248,3 +251,27 @@ def test_the_command_line_runs_the_loop_with_a_bucket(gs_bucket: Url, tmp_path: 
     (release,) = modelfleet("scorer", "history", spec)
     assert release["bundle"]["uri"].startswith(f"{gs_bucket}/home/fleets/sales/bundles/")
     assert not (tmp_path / "scorer" / "fleets" / "sales" / "runs").exists()
+
+
+def test_dataflows_serving_job_needs_the_bucket_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    spec = parse_spec(
+        SPEC | {
+            "engine": "dataflow",
+            "serving": {
+                "source": {"kind": "pubsub", "subscription": "projects/my-shop/subscriptions/requests"},
+                "sink": {
+                    "kind": "pubsub",
+                    "answers": "projects/my-shop/topics/answers",
+                    "dead_letters": "projects/my-shop/topics/letters",
+                },
+            },
+        },
+        "test",
+    )  # fmt: skip
+    monkeypatch.setenv(HOME, "gs://my-shop-home/prod")
+    here, there = Home.at(tmp_path / "here"), Home.at(tmp_path / "there")
+    seen = {check.what: check for check in place_checks(spec, "serve", here)}
+    assert (seen["home folder"].state, seen["home folder"].seen) == ("ok", "gs://my-shop-home/prod")
+    assert {check.what: check for check in place_checks(spec, "train", here)}["home folder"].state == "unknown"
+    names = {dataflow_options(spec, "serve", home)["job_name"] for home in (here, there)}
+    assert len(names) == 1, "one job per fleet, whichever machine asks"
