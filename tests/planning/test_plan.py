@@ -85,8 +85,9 @@ def test_the_other_constants_are_those_of_the_page() -> None:
         measured("throughput, single requests (1,000 keys)"),
         measured("throughput, chunks of 256 rows (1,000 keys)"),
     )
-    both = (serving.request_us + serving.engine_us) * singles / chunks
-    assert serving.chunk_row_us == near(both / 2)
+    # A backlog keeps both cores busy, so nothing can cost more than two of them give
+    assert (serving.request_us + serving.engine_us) * 1e-6 * singles < 2
+    assert (serving.chunk_row_us + serving.engine_chunk_row_us) * 1e-6 * chunks < 2
     private = measured(
         "a million models: private memory of the process (1,000,000 models in 1,000 files, 500 requests/s)"
     )
@@ -101,7 +102,7 @@ def test_a_small_plan_by_hand() -> None:
     assert plan.training.cpu_hours * 3600 == pytest.approx(alone)
     assert plan.training.workers == 1
     assert plan.training.hours * 3600 == pytest.approx(180 + 1.5 * alone / 4)
-    assert (plan.serving.cores, plan.serving.workers) == (pytest.approx(0.075), 1)
+    assert (plan.serving.cores, plan.serving.workers) == (pytest.approx(0.070), 1)
     assert plan.storage.bundle_gb == pytest.approx(10_000 * 426 / 1e9)
     dataflow = plan.money["dataflow"]
     streamed = 1000 * 730 * 3600 * 1000 / 1e9 * 0.018

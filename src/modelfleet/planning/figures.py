@@ -34,8 +34,10 @@ class ServingCosts(_Section):
     """Of a request, of a row in a chunk, and of a process's memory."""
 
     request_us: float
+    element_us: float
     engine_us: float
     chunk_row_us: float
+    engine_chunk_row_us: float
     process_mb: float
     entity_bytes: float
     model_expansion: float

@@ -156,7 +156,8 @@ def _training(spec: FleetSpec, load: Load, costs: Costs) -> Training:
 
 def _serving(spec: FleetSpec, load: Load, costs: Costs) -> Serving:
     of = costs.serving
-    cores = (load.qps * of.request_us + load.chunk_qps * of.chunk_row_us) * 1e-6
+    single = of.request_us if spec.serving.source.kind == "kafka" else of.element_us
+    cores = (load.qps * single + load.chunk_qps * of.chunk_row_us) * 1e-6
     workers = max(math.ceil(cores / (load.vcpus * costs.cluster.utilisation)), 1)
     models = load.entities * _model_bytes(spec, costs) * of.model_expansion
     if spec.serving.memory_mb is not None:
@@ -227,7 +228,7 @@ def _flink(
 ) -> dict[str, float]:
     of = prices.machines
     hour = load.vcpus * of.vcpu_hour + load.worker_gb * of.gb_hour + DISK_GB["batch"] * of.disk_gb_hour
-    cores = (load.qps * costs.serving.engine_us + load.chunk_qps * costs.serving.chunk_row_us) * 1e-6
+    cores = (load.qps * costs.serving.engine_us + load.chunk_qps * costs.serving.engine_chunk_row_us) * 1e-6
     engine = max(math.ceil(cores / (load.vcpus * costs.cluster.utilisation)), 1)
     return _summed(
         {
