@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +38,15 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if _skipped:
         terminalreporter.write_line(f"failed: {len(_skipped)} tests were skipped, such as {_skipped[0]}", red=True)
+
+
+@pytest.fixture(autouse=True)
+def _log_as_it_was() -> Iterator[None]:
+    """Undo what a command line called within this process does to the log, which later tests read."""
+    log = logging.getLogger("modelfleet")
+    before = log.propagate, log.level, list(log.handlers)
+    yield
+    log.propagate, log.level, log.handlers = before
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +8,6 @@ import pytest
 
 # Before gRPC is loaded: with its fork handlers, the process that has a server may die when it starts a launcher
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
-
-from typer.testing import CliRunner
 
 from modelfleet.home import Home
 from modelfleet.spec import FleetSpec, load_spec, override
@@ -62,12 +59,3 @@ def spec() -> FleetSpec:
 def shop(tmp_path: Path) -> Shop:
     """A fleet of two stores, without a release yet."""
     return Shop(Home(tmp_path / "home"))
-
-
-@pytest.fixture
-def command_line() -> Iterator[CliRunner]:
-    """The command line in this process, whose log is afterwards as it was."""
-    log = logging.getLogger("modelfleet")
-    before = log.propagate, log.level, list(log.handlers)
-    yield CliRunner()
-    log.propagate, log.level, log.handlers = before

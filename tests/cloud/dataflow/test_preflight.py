@@ -152,11 +152,11 @@ def test_engines_of_this_machine_are_not_asked(google: Google, spec: FleetSpec) 
     assert google.proxy.hosts == []
 
 
-def test_doctor_shows_it(google: Google, tmp_path: Path, spec: FleetSpec, command_line: CliRunner) -> None:
+def test_doctor_shows_it(google: Google, tmp_path: Path, spec: FleetSpec) -> None:
     file = tmp_path / "fleet.yaml"
     file.write_text(spec.model_dump_json(exclude_unset=True))
     google.rest.apis_off = {"compute.googleapis.com"}
-    done = command_line.invoke(app, ["doctor", str(file), "--json"])
+    done = CliRunner().invoke(app, ["doctor", str(file), "--json"])
     found = {finding["what"]: finding for finding in json.loads(done.stdout)["findings"]}
     assert found["dataflow: credentials"]["seen"] == CALLER
     assert (found["dataflow: APIs"]["state"], found["dataflow: Dataflow"]["state"]) == ("missing", "ok")

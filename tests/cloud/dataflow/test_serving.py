@@ -184,7 +184,6 @@ def test_without_credentials_nothing_is_started(
 def test_the_command_line_starts_and_drains_it(
     google: Google,
     served: tuple[FleetSpec, Home],
-    command_line: CliRunner,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
@@ -192,8 +191,8 @@ def test_the_command_line_starts_and_drains_it(
     file = tmp_path / "fleet.yaml"
     file.write_text(spec.model_dump_json(exclude_unset=True))
     monkeypatch.setenv("MODELFLEET_HOME", str(home.root))
-    started = command_line.invoke(app, ["serve", str(file)])
+    started = CliRunner().invoke(app, ["serve", str(file)])
     assert started.exit_code == 0, started.output
     assert SUBSCRIPTION in started.stdout
-    drained = command_line.invoke(app, ["serve", str(file), "--drain"])
+    drained = CliRunner().invoke(app, ["serve", str(file), "--drain"])
     assert (drained.exit_code, SUBSCRIPTION in drained.stdout) == (0, True)
