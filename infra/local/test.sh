@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Every test. Two lanes run side by side, for what talks to engines and brokers mostly waits: one lane has those tests,
-# the other has all that computes. The end-to-end tests come last and alone: their platform has fixed ports. Airflow
-# keeps its home, its plugins and its deprecated names in the process that imports it, so it has a process of its own.
-# `test.sh cloud` runs only the tests of the deployment's files, which need more tools than the code does.
+# Every test. Two lanes run side by side, for what talks to engines and brokers mostly waits: one lane has those tests
+# and Airflow's, the other has all that computes. Airflow keeps its home, its plugins and its deprecated names in the
+# process that imports it, so it has a process of its own. The end-to-end tests come last and alone: their platform has
+# fixed ports. `test.sh cloud` runs only the tests of the deployment's files, which need more tools than the code does.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 # The tests are about the code, not about what the caller's shell happens to set
@@ -35,6 +35,7 @@ run_cloud() { # without its tools it is left out with a word on a developer's ma
 waiting() {
   failed=0
   run "streams, brokers, faults" "${STREAMING[@]}"
+  run "Airflow" tests/airflow
   return "$failed"
 }
 
@@ -42,7 +43,6 @@ computing() {
   failed=0
   run "library, jobs and command line" tests --ignore tests/airflow --ignore tests/e2e --ignore tests/cloud \
     "${STREAMING[@]/#/--ignore=}"
-  run "Airflow" tests/airflow
   run_cloud
   return "$failed"
 }
@@ -54,8 +54,8 @@ if [ "${1:-}" = cloud ]; then
 fi
 
 mkdir -p .build
-log=.build/tests-streams.log
-say "streams, brokers, faults run beside the others; what they print comes when they are done (meanwhile in $log)"
+log=.build/tests-beside.log
+say "streams, brokers, faults, Airflow run beside the others; what they print comes at the end (meanwhile in $log)"
 set -m # a group of its own, so that an interrupt reaches its tests, which then stop what they started
 waiting >"$log" 2>&1 &
 beside=$!
