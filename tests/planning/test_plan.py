@@ -98,7 +98,7 @@ def test_the_other_constants_are_those_of_the_page() -> None:
 def test_a_small_plan_by_hand() -> None:
     """10,000 models, one run a month, 1,000 requests per second on machines of 4 cores."""
     plan = plan_of(qps=1000.0, runs=1.0)
-    alone = 0.6 + 2.8 + 0.49 + 0.79
+    alone = 0.6 + 2.8 + 0.49 + 0.40
     assert plan.training.cpu_hours * 3600 == pytest.approx(alone)
     assert plan.training.workers == 1
     assert plan.training.hours * 3600 == pytest.approx(180 + 1.5 * alone / 4)
