@@ -10,11 +10,6 @@ from benchmarks.ours.fleet import FLEET
 from modelfleet.run import Run
 
 
-def threads(run: Run) -> int:
-    """Return how many threads a step has."""
-    return run.spec.resources.threads or os.cpu_count() or 1
-
-
 def prepare_directly(run: Run) -> None:
     """Do what ``beam_jobs.prepare`` does."""
     from modelfleet.data.plan import make_plan
@@ -27,14 +22,14 @@ def prepare_directly(run: Run) -> None:
     plan = make_plan(run.spec, entities=run.entities, champion_index=index)
     clear_results(run.folder)
     pieces = [piece for file in plan.files for piece in pieces_of(file)]
-    prepare_here(plan, pieces, run.folder, threads(run))
+    prepare_here(plan, pieces, run.folder, run.spec.worker_threads)
 
 
 def train_directly(run: Run) -> None:
     """Do what ``beam_jobs.train`` does: on one machine its pipeline has one transform, which does everything."""
     from beam_jobs.transforms.whole_fleet import TrainFleet
 
-    TrainFleet(str(run.folder), threads(run), time.time()).process(b"")
+    TrainFleet(str(run.folder), run.spec.worker_threads, time.time()).process(b"")
 
 
 def score_directly(root: Path, data: Path, output: Path) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from modelfleet.errors import ReleaseConflictError, ReleaseError
 from modelfleet.releases.ledger import Ledger
+from tests.releases.promoters import promote_at_once
 
 
 def test_an_empty_ledger(ledger):
@@ -71,37 +72,8 @@ def test_many_threads_at_once(ledger, ref):
     assert not list(ledger.folder.glob(".*"))
 
 
-PROMOTER = """
-import sys, pathlib
-from modelfleet.errors import ReleaseConflictError
-from modelfleet.releases.ledger import Ledger
-from modelfleet.releases.manifest import BundleRef
-ledger = Ledger(sys.argv[1])
-print("ready", flush=True)
-sys.stdin.readline()
-try:
-    release = ledger.publish(bundle=BundleRef(uri="/x", sha256="a" * 64), reason="promote", actor=sys.argv[2], after=0)
-    print("won", release.generation)
-except ReleaseConflictError:
-    print("lost")
-"""
-
-
 def test_two_processes_at_once(ledger):
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", PROMOTER, str(ledger.folder), name],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )
-        for name in ("ann", "bob")
-    ]  # fmt: skip
-    for process in processes:
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    answers = sorted(process.communicate(timeout=60)[0].strip() for process in processes)
-    assert answers == ["lost", "won 1"]
+    assert promote_at_once(str(ledger.folder)) == ["lost", "won 1"]
     assert [r.generation for r in ledger.all()] == [1]
 
 

@@ -31,6 +31,8 @@ from modelfleet.releases.ledger import Ledger
 from modelfleet.releases.manifest import BundleRef, Release
 from modelfleet.serving.answer import Answer, DeadLetter
 from modelfleet.serving.chunk_answer import ChunkAnswer, read_answer
+from modelfleet.serving.resident import get_resident
+from modelfleet.serving.resident_config import ResidentConfig
 from modelfleet.spec.data import ColumnType
 from modelfleet.spec.fleet import FleetSpec, Task
 
@@ -149,6 +151,15 @@ def _lines(folder: Path) -> list[str]:
 def shop(tmp_path: Path) -> Shop:
     """A fleet on disk that nobody serves."""
     return Shop(Home(tmp_path))
+
+
+@pytest.fixture
+def config(shop: Shop) -> Iterator[ResidentConfig]:
+    """What a process of this test serves: the shop's first release."""
+    shop.release()
+    config = ResidentConfig("shop", str(shop.folders.releases), str(shop.folders.leases), lease_seconds=3600.0)
+    yield config
+    get_resident(config).close()
 
 
 @dataclass

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 import apache_beam as beam
 import pytest
-from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing.util import assert_that, equal_to
 
 from beam_jobs.handlers.beam_inference import PredictionResult, RunInference
@@ -16,25 +15,12 @@ from beam_jobs.transforms.jsonl_parts import JsonlParts
 from beam_jobs.transforms.outcomes import Outcomes
 from beam_jobs.transforms.request_parsing import ParseRequests
 from beam_jobs.transforms.request_source import _Lines, _request_files
-from modelfleet.engines.options import IN_PROCESS
 from modelfleet.serving.answer import Answer, DeadLetter
 from modelfleet.serving.request import MAX_BYTES, parse_request
 from modelfleet.serving.resident import get_resident
-from modelfleet.serving.resident_config import ResidentConfig
+from tests.streaming.in_process import pipeline
 
 pytestmark = pytest.mark.beam
-
-
-@pytest.fixture
-def config(shop):
-    shop.release()
-    config = ResidentConfig("shop", str(shop.folders.releases), str(shop.folders.leases), lease_seconds=3600.0)
-    yield config
-    get_resident(config).close()
-
-
-def pipeline():
-    return beam.Pipeline(options=PipelineOptions([f"--runner={IN_PROCESS}", "--direct_num_workers=1"]))
 
 
 def test_each_request_gives_one_result_and_bad_ones_cost_nobody_else(shop, config):

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 import apache_beam as beam
 import pytest
-from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing.util import assert_that, equal_to
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,27 +19,13 @@ from beam_jobs.transforms.messages import AnswerMessages
 from beam_jobs.transforms.outcomes import Outcomes
 from beam_jobs.transforms.packs import Pack, Packing
 from beam_jobs.transforms.request_parsing import ParseRequests
-from modelfleet.engines.options import IN_PROCESS
 from modelfleet.serving.answer import Answer, DeadLetter
 from modelfleet.serving.chunk import parse_message
 from modelfleet.serving.request_pack import PackOutcome, RequestPack
-from modelfleet.serving.resident import get_resident
-from modelfleet.serving.resident_config import ResidentConfig
 from modelfleet.spec.kafka_client import KafkaClient
+from tests.streaming.in_process import pipeline
 
 CHUNK = b'{"request_id": "c", "rows": [{"store": "a", "x": 1}, {"store": "b", "x": "blue"}]}'
-
-
-@pytest.fixture
-def config(shop):
-    shop.release()
-    config = ResidentConfig("shop", str(shop.folders.releases), str(shop.folders.leases), lease_seconds=3600.0)
-    yield config
-    get_resident(config).close()
-
-
-def pipeline():
-    return beam.Pipeline(options=PipelineOptions([f"--runner={IN_PROCESS}", "--direct_num_workers=1"]))
 
 
 @given(st.lists(st.binary(max_size=20)), st.integers(1, 5), st.integers(0, 40))

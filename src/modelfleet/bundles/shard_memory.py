@@ -37,7 +37,7 @@ class Part:
     file: ShardFile
     block: int | None
     nbytes: int
-    key: tuple[str, int | None]
+    key: Key
 
     @classmethod
     def whole(cls, file: ShardFile) -> Part:

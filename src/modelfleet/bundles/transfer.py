@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -43,9 +44,7 @@ def send(bundle: Bundle, parent: Url) -> str:
     def copy(part: ShardFile | IndexFile) -> None:
         store.write(part.path, bundle.read(part))
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        for _ in pool.map(copy, [*bundle.manifest.files, bundle.manifest.index]):
-            pass
+    _for_each_file(bundle, copy)
     store.write(MANIFEST_NAME, bundle.storage.manifest())
     return str(target)
 
@@ -75,9 +74,7 @@ def fetch(at: str, sha256: str, parent: Path) -> Bundle:
         file.write_bytes(bundle.read(part))
 
     try:
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            for _ in pool.map(copy, [*bundle.manifest.files, bundle.manifest.index]):
-                pass
+        _for_each_file(bundle, copy)
         (temporary / MANIFEST_NAME).write_bytes(bundle.storage.manifest())
         put_in_place(temporary, target, sha256)
     finally:
@@ -97,6 +94,13 @@ def put_in_place(made: Path, target: Path, sha256: str) -> None:
             target.rename(aside)
             made.rename(target)
             shutil.rmtree(aside, ignore_errors=True)
+
+
+def _for_each_file(bundle: Bundle, copy: Callable[[ShardFile | IndexFile], None]) -> None:
+    """Copy every file but the manifest, some at a time; the first that fails raises."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for _ in pool.map(copy, [*bundle.manifest.files, bundle.manifest.index]):
+            pass
 
 
 def _is_whole(at: str, sha256: str) -> bool:

@@ -24,6 +24,8 @@ SECONDS = 20.0
 ABSENT = 0
 """The generation of an object that is not there: a write that expects it succeeds only once."""
 
+SIGN_IN = "run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS"
+
 
 class GcsStore:
     """See ``modelfleet.stores.store.Store``.
@@ -34,7 +36,7 @@ class GcsStore:
 
     def __init__(self, url: Url) -> None:
         self._url = url
-        self._prefix = f"{url.key}/" if url.key else ""
+        self._prefix = url.prefix
 
     def names(self) -> list[str]:
         """See ``Store``."""
@@ -107,10 +109,7 @@ class GcsStore:
         except GoogleAuthError as error:
             if error.retryable:
                 raise StoreUnavailableError(f"{where}: no credentials just now ({error}); try again") from error
-            raise StoreRefusedError(
-                f"{where}: no usable credentials ({error}); run `gcloud auth application-default login`, or set "
-                "GOOGLE_APPLICATION_CREDENTIALS"
-            ) from error
+            raise StoreRefusedError(f"{where}: no usable credentials ({error}); {SIGN_IN}") from error
         except (exceptions.GoogleAPIError, GoogleCloudError, RequestException, DataCorruption) as error:
             raise StoreUnavailableError(f"{where}: {type(error).__name__}: {error}; try again") from error
 
@@ -127,10 +126,7 @@ def _client(process: int) -> Any:
     try:
         return storage.Client()
     except DefaultCredentialsError as error:
-        raise StoreRefusedError(
-            f"Google Cloud Storage: no credentials ({error}); run `gcloud auth application-default login`, or set "
-            "GOOGLE_APPLICATION_CREDENTIALS"
-        ) from error
+        raise StoreRefusedError(f"Google Cloud Storage: no credentials ({error}); {SIGN_IN}") from error
     except OSError as error:  # no project is named, and none is needed
         if "Project" not in str(error):
             raise

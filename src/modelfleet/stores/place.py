@@ -53,6 +53,11 @@ class Url:
         """What comes behind the bucket's name; empty for the bucket."""
         return self.text.partition("://")[2].partition("/")[2]
 
+    @property
+    def prefix(self) -> str:
+        """What the keys of all objects below it begin with; empty for the bucket."""
+        return f"{self.key}/" if self.key else ""
+
 
 Place = Path | Url
 

@@ -35,7 +35,7 @@ class S3Store:
 
     def __init__(self, url: Url) -> None:
         self._url = url
-        self._prefix = f"{url.key}/" if url.key else ""
+        self._prefix = url.prefix
 
     def names(self) -> list[str]:
         """See ``Store``."""

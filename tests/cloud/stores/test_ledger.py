@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from modelfleet.signing.signer import FileSigner
 from modelfleet.spec.notices import PubsubNotices
 from modelfleet.stores.opening import open_store
 from modelfleet.stores.place import Url
+from tests.releases.promoters import promote_at_once
 
 
 def ref(letter: str) -> BundleRef:
@@ -69,40 +68,8 @@ def test_of_many_promoters_who_counted_alike_one_wins(folder: Url) -> None:
     assert ledger.all()[1:] == sorted(won, key=lambda r: r.generation)
 
 
-PROMOTER = """
-import sys
-from modelfleet.errors import ReleaseConflictError
-from modelfleet.releases.ledger import Ledger
-from modelfleet.releases.manifest import BundleRef
-ledger = Ledger(sys.argv[1])
-ledger.newest()
-print("ready", flush=True)
-sys.stdin.readline()
-try:
-    release = ledger.publish(bundle=BundleRef(uri="/x", sha256="a" * 64), reason="promote", actor=sys.argv[2], after=0)
-    print("won", release.generation)
-except ReleaseConflictError:
-    print("lost")
-"""
-
-
 def test_two_processes_at_once(folder: Url) -> None:
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", PROMOTER, str(folder), name],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )
-        for name in ("ann", "bob")
-    ]  # fmt: skip
-    for process in processes:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    answers = sorted(process.communicate(timeout=60)[0].strip() for process in processes)
-    assert answers == ["lost", "won 1"]
+    assert promote_at_once(str(folder)) == ["lost", "won 1"]
     assert [r.generation for r in Ledger(folder).all()] == [1]
 
 
