@@ -4,36 +4,18 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
 
+from beam_jobs.transforms.kafka_producers import DELIVERY_SECONDS, HEADROOM, PATIENCE_SECONDS, PRODUCERS
 from modelfleet.spec.kafka_client import KafkaClient
 
 logger = logging.getLogger(__name__)
 
-DELIVERY_SECONDS = 120.0
-"""So long a bundle waits for a broker that is down before it fails; a restart or a pause costs no more than itself."""
-
 ASK_SECONDS = 5.0
-QUIET_SECONDS = 10.0
-
-HEADROOM = 1024
-"""What a batch of one message may need beside key and value."""
-
-OWN: dict[str, Any] = {
-    "enable.idempotence": True,  # what librdkafka sends again is not there twice
-    "delivery.report.only.error": True,  # no call per message that is delivered
-    "message.timeout.ms": int(DELIVERY_SECONDS * 1000),
-}
-"""What a producer is told, whatever the spec says."""
-
-DEFAULTS: dict[str, Any] = {
-    "linger.ms": 5,
-    "reconnect.backoff.max.ms": 1000,
-    "log_level": 2,  # the error callback tells the same, once
-}
 
 Message = tuple[bytes | None, bytes]
 
@@ -55,26 +37,37 @@ class TopicLimit:
     topic: str
 
     def ask(self) -> int:
-        """Return it in bytes of key and value, asking again while the broker is away.
+        """Return it in bytes of key and value, asking again while the broker is away; once in a process.
 
         Raises:
             KafkaWriteError: It still is after ``DELIVERY_SECONDS``.
         """
-        from confluent_kafka import KafkaException
-        from confluent_kafka.admin import AdminClient, ConfigResource
+        key = (self.client.servers, self.topic)
+        if key not in _LIMITS:
+            _LIMITS[key] = _asked(self.client, self.topic)
+        return _LIMITS[key]
 
-        resource = ConfigResource(ConfigResource.Type.TOPIC, self.topic)
-        admin = AdminClient(self.client.configuration({"log_level": 2}))
-        deadline = time.monotonic() + DELIVERY_SECONDS
-        while True:
-            try:
-                described = admin.describe_configs([resource], request_timeout=ASK_SECONDS)[resource].result()
-                return int(described["max.message.bytes"].value) - HEADROOM
-            except KafkaException as error:
-                if time.monotonic() > deadline:
-                    raise KafkaWriteError(f"topic '{self.topic}': its largest message is not known: {error}") from None
-                logger.warning("topic '%s': %s; asking again how large a message may be", self.topic, error)
-                time.sleep(0.5)
+
+_LIMITS: dict[tuple[str, str], int] = {}
+"""What has been asked for in this process."""
+
+
+def _asked(client: KafkaClient, topic: str) -> int:
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient, ConfigResource
+
+    resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
+    admin = AdminClient(client.configuration({"log_level": 2}))
+    deadline = time.monotonic() + DELIVERY_SECONDS
+    while True:
+        try:
+            described = admin.describe_configs([resource], request_timeout=ASK_SECONDS)[resource].result()
+            return int(described["max.message.bytes"].value) - HEADROOM
+        except KafkaException as error:
+            if time.monotonic() > deadline:
+                raise KafkaWriteError(f"topic '{topic}': its largest message is not known: {error}") from None
+            logger.warning("topic '%s': %s; asking again how large a message may be", topic, error)
+            time.sleep(0.5)
 
 
 class _Produce(beam.DoFn):
@@ -83,56 +76,65 @@ class _Produce(beam.DoFn):
         self._topic = topic
         self._limit = limit
         self._producer: Any = None
-        self._errors: list[Any] = []
-        self._told = 0.0
+        self._errors: list[tuple[Any, Any]] = []
+
+    def setup(self) -> None:
+        from confluent_kafka import KafkaError, KafkaException
+
+        self._kafka_error = KafkaException
+        self._passing = {KafkaError._MSG_TIMED_OUT, KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}
+        PRODUCERS.open()
 
     def start_bundle(self) -> None:
         self._errors = []
 
     def process(self, element: Message | list[Message]) -> None:
+        self._send(element if isinstance(element, list) else (element,))
+
+    def finish_bundle(self) -> None:
+        """Wait until the broker has every message of the bundle."""
+        deadline = time.monotonic() + DELIVERY_SECONDS
+        while self._producer is not None:
+            left = self._producer.flush(PATIENCE_SECONDS + 10)  # longer than any message waits
+            errors, self._errors = self._errors, []
+            if not left and not errors:
+                return
+            lasting = [error for error, _ in errors if error.code() not in self._passing]
+            if left or lasting or time.monotonic() > deadline:
+                raise self._not_taken(left + len(errors), next(iter(lasting), errors[0][0] if errors else None))
+            logger.warning("topic '%s': %d messages were not taken yet; a new producer tries", self._topic, len(errors))
+            self._discard()
+            self._send([(message.key(), message.value()) for _, message in errors])
+
+    def _send(self, messages: Sequence[Message]) -> None:
         if self._producer is None:
-            self._producer = self._open()
-        for key, value in element if isinstance(element, list) else (element,):
+            limit = self._limit if isinstance(self._limit, int) else self._limit.ask()
+            self._producer = PRODUCERS.get(self._client, self._topic, limit)
+        for key, value in messages:
             while True:
                 try:
                     self._producer.produce(self._topic, value, key, on_delivery=self._failed)
                     break
                 except BufferError:  # more than is held back at once: wait until the broker has taken some
                     self._producer.poll(0.05)
+                except self._kafka_error as error:
+                    raise self._not_taken(1, error) from error
 
-    def finish_bundle(self) -> None:
-        """Wait until the broker has every message of the bundle."""
-        if self._producer is None:
-            return
-        left = self._producer.flush(DELIVERY_SECONDS + 10)
-        if left or self._errors:
-            raise KafkaWriteError(
-                f"topic '{self._topic}': {left + len(self._errors)} messages were not taken"
-                f"{f', such as by: {self._errors[0]}' if self._errors else ''}; they are sent again"
-            )
+    def _not_taken(self, count: int, why: Any) -> KafkaWriteError:
+        self._discard()
+        told = "" if why is None else f", such as by: {why}"
+        return KafkaWriteError(f"topic '{self._topic}': {count} messages were not taken{told}; they are sent again")
+
+    def _discard(self) -> None:
+        producer, self._producer = self._producer, None
+        PRODUCERS.discard(producer)
 
     def teardown(self) -> None:
-        if self._producer is not None:
-            self._producer.purge()  # after a failure: the next try sends them
-            self._producer.flush(1)
-            self._producer = None
-
-    def _open(self) -> Any:
-        from confluent_kafka import Producer
-
-        # A batch of small messages must not be larger than what the broker takes either
-        limit = self._limit if isinstance(self._limit, int) else self._limit.ask()
-        sizes = {"message.max.bytes": max(limit + HEADROOM, 1000), "batch.size": min(limit, 1_000_000)}
-        own = {**OWN, **sizes, "error_cb": self._note}
-        return Producer(self._client.configuration(own, defaults=DEFAULTS))
+        self._producer = None
+        PRODUCERS.close()
 
     def _failed(self, error: Any, message: Any) -> None:
-        self._errors.append(error)
-
-    def _note(self, error: Any) -> None:
-        if time.monotonic() - self._told > QUIET_SECONDS:
-            self._told = time.monotonic()
-            logger.warning("topic '%s': %s; waiting, nothing is lost", self._topic, error)
+        self._errors.append((error, message))
 
 
 class KafkaWriter(beam.PTransform):

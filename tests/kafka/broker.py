@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 from modelfleet.engines.kafka_broker import KafkaBroker, start_kafka_broker, wait_for_kafka_broker
 from modelfleet.home import Home
 
 SECONDS = 60.0
+PATIENCE = {"message.timeout.ms": 10_000}
 
 
 @dataclass
@@ -55,7 +56,12 @@ class Broker:
         try:
             yield
         finally:
-            os.kill(self._process.pid, signal.SIGCONT)
+            self.resume()
+
+    def resume(self) -> None:
+        """Let it run again before the end of such a block."""
+        assert self._process is not None
+        os.kill(self._process.pid, signal.SIGCONT)
 
     def _end(self, number: int) -> None:
         if self._process is not None:
@@ -91,14 +97,26 @@ class Broker:
 
     def send(self, topic: str, values: Sequence[bytes], *, partition: int = -1) -> None:
         """Write messages and wait until the broker has them."""
-        failed: list[Any] = []
-        producer = Producer({**self.configuration, "enable.idempotence": True, "linger.ms": 5})
+        left = list(values)
+        deadline = time.monotonic() + SECONDS
+        while left:  # a producer whose broker was away may never find it again, a new one does
+            assert time.monotonic() < deadline, f"{topic}: {len(left)} messages were not taken"
+            left = self._try_to_send(topic, left, partition)
+
+    def _try_to_send(self, topic: str, values: Sequence[bytes], partition: int) -> list[bytes]:
+        """Return the messages that the broker has not taken after some seconds."""
+        producer = Producer({**self.configuration, "enable.idempotence": True, "linger.ms": 5, **PATIENCE})
+        failed: list[bytes] = []
+
+        def delivered(error: KafkaError | None, message: Message) -> None:
+            if error is not None:
+                assert error.code() == KafkaError._MSG_TIMED_OUT, error
+                failed.append(message.value())
+
         for value in values:
-            producer.produce(
-                topic, value, partition=partition, on_delivery=lambda error, _: failed.append(error) if error else None
-            )
+            producer.produce(topic, value, partition=partition, on_delivery=delivered)
         assert producer.flush(SECONDS) == 0
-        assert not failed
+        return failed
 
     def read(self, topic: str) -> list[Message]:
         """Return every message that is in a topic now."""
