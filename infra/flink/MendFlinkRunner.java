@@ -11,7 +11,7 @@ import javassist.expr.ExprEditor;
 import javassist.expr.MethodCall;
 
 /**
- * Mends three faults of Beam's portable Flink runner that a streaming job with a side input and polling sources
+ * Mends five faults of Beam's portable Flink runner that a streaming job with a side input and polling sources
  * cannot live with. README.md beside this file tells each story; the short form stands at each mend.
  *
  * <p>Usage: {@code java -cp 'LIB/*' MendFlinkRunner.java OUT_FOLDER}. Fails if a class no longer looks as expected,
@@ -37,6 +37,8 @@ public final class MendFlinkRunner {
     MendFlinkRunner mend = new MendFlinkRunner(out);
     mend.sideInputCoder();
     mend.residualsOfSplittableDoFns();
+    mend.lastStageWithSideInput();
+    mend.optionsInState();
   }
 
   /**
@@ -92,6 +94,38 @@ public final class MendFlinkRunner {
     Edit inBatch = new Edit("state", shared);
     inBatch.apply(batch.getDeclaredMethods(), 1);
     write(batch);
+  }
+
+  /**
+   * A stage that is keyed, as that of a splittable DoFn is, and has a side input: the translator makes its operator but
+   * never tells the environment of it. Flink then runs it only if another operator reads from it, so that a pipeline
+   * whose source is fused with everything up to its sink starts, and does nothing.
+   */
+  private void lastStageWithSideInput() throws Exception {
+    CtClass translator = pool.get("org.apache.beam.runners.flink.FlinkStreamingPortablePipelineTranslator");
+    new Edit(
+            "TwoInputTransformation",
+            "setStateKeySelectors",
+            "{ $proceed($$); context.getExecutionEnvironment().addOperator($0); }")
+        .apply(translator.getDeclaredMethods("translateExecutableStage"), 1);
+    write(translator);
+  }
+
+  /**
+   * Every serializer of a windowed value keeps the job's options as text, and a checkpoint writes the serializers of all
+   * state anew: once a second the same text, dozens of times, by Java's serialization. More than half of that text is
+   * what the options would show in a UI, which nobody reads back.
+   */
+  private void optionsInState() throws Exception {
+    CtClass options = pool.get("org.apache.beam.runners.core.construction.SerializablePipelineOptions");
+    String tree = "com.fasterxml.jackson.databind.node.ObjectNode";
+    new Edit(
+            "ObjectMapper",
+            "writeValueAsString",
+            ("{ " + tree + " whole = (" + tree + ") $0.readTree($0.writeValueAsString($1));")
+                + " whole.remove(\"display_data\"); $_ = whole.toString(); }")
+        .apply(options.getDeclaredMethods("serializeToJson"), 1);
+    write(options);
   }
 
   /** Adds a state namespace that is another one with a name appended. */

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds .build/flink/job-server.jar: Beam's Flink runner with Flink inside, one class mended, merged into one jar.
+# Builds .build/flink/job-server.jar: Beam's Flink runner with Flink inside, mended, merged into one jar.
 # Needs Maven and a JDK 17. A second call sees that nothing changed and ends at once.
 #
 #   infra/flink/build.sh                        the pinned Beam
