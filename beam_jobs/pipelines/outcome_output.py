@@ -10,8 +10,8 @@ import apache_beam as beam
 from beam_jobs.transforms.jsonl_parts import JsonlParts
 from beam_jobs.transforms.kafka_writer import KafkaWriter, TopicLimit
 from beam_jobs.transforms.messages import AnswerMessages, LetterMessages
-from modelfleet.serving.answer import Answer, DeadLetter
-from modelfleet.serving.chunk_answer import ChunkAnswer
+from modelfleet.serving.answer import DeadLetter
+from modelfleet.serving.chunk_answer import AnyAnswer
 from modelfleet.serving.request_pack import PackOutcome
 from modelfleet.spec.kafka_client import KafkaClient
 
@@ -75,7 +75,7 @@ def takes_together(output: OutcomeOutput) -> bool:
 
 
 def write_outcomes(
-    answers: beam.PCollection[Answer | ChunkAnswer | PackOutcome],
+    answers: beam.PCollection[AnyAnswer | PackOutcome],
     letters: Sequence[beam.PCollection[DeadLetter]],
     output: OutcomeOutput,
 ) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from beam_jobs.transforms.kafka_reader import DEFAULTS, OWN, PartitionReader
 from modelfleet.spec.kafka_client import KafkaClient
 
-COMMIT_SECONDS = 1.0
+COMMIT_SECONDS = 5.0
 """The group's offsets are committed so often, not with every bundle: a bundle that waits to be finalised keeps its
 processor, with a copy of every step, until the next checkpoint."""
 

@@ -10,8 +10,8 @@ from apache_beam.metrics import Metrics
 
 from beam_jobs.transforms.kafka_writer import Message, TopicLimit
 from beam_jobs.transforms.release_signal import NAMESPACE
-from modelfleet.serving.answer import Answer, DeadLetter
-from modelfleet.serving.chunk_answer import ChunkAnswer
+from modelfleet.serving.answer import DeadLetter
+from modelfleet.serving.chunk_answer import AnyAnswer
 from modelfleet.serving.large import LargeLetters, fitting, unsendable
 from modelfleet.serving.request_pack import PackOutcome
 
@@ -30,15 +30,15 @@ class _Limited(beam.DoFn):
 
 
 class _FromAnswer(_Limited):
-    def process(self, element: Answer | ChunkAnswer | PackOutcome) -> Iterator[Any]:
+    def process(self, element: AnyAnswer | PackOutcome) -> Iterator[Any]:
         limit = self.limit()
         messages: list[Message] = []
         for answer in element.answers if isinstance(element, PackOutcome) else (element,):
-            key, line = answer.request_id.encode("utf-8", "surrogatepass"), answer.to_json().encode()
-            if len(key) + len(line) > limit:
-                yield beam.pvalue.TaggedOutput(TOO_LARGE, unsendable(answer, line, limit))
+            key, message = answer.request_id.encode("utf-8", "surrogatepass"), answer.to_message()
+            if len(key) + len(message) > limit:
+                yield beam.pvalue.TaggedOutput(TOO_LARGE, unsendable(answer, message, limit))
             else:
-                messages.append((key, line))
+                messages.append((key, message))
         if messages:
             yield messages if isinstance(element, PackOutcome) else messages[0]
 
@@ -70,7 +70,7 @@ class AnswerMessages(beam.PTransform):
         self._limit = limit
 
     def expand(
-        self, pcoll: beam.PCollection[Answer | ChunkAnswer | PackOutcome]
+        self, pcoll: beam.PCollection[AnyAnswer | PackOutcome]
     ) -> tuple[beam.PCollection[Message | list[Message]], beam.PCollection[DeadLetter]]:
         """Apply to answers."""
         outputs = pcoll | "Message" >> beam.ParDo(_FromAnswer(self._limit)).with_outputs(TOO_LARGE, main="messages")

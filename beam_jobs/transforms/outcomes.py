@@ -15,8 +15,8 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from beam_jobs.handlers.beam_inference import PredictionResult
 from beam_jobs.transforms.release_signal import NAMESPACE
-from modelfleet.serving.answer import Answer, DeadLetter
-from modelfleet.serving.chunk_answer import ChunkAnswer, ChunkOutcome
+from modelfleet.serving.answer import DeadLetter
+from modelfleet.serving.chunk_answer import AnyAnswer, ChunkOutcome
 from modelfleet.serving.request_pack import PackOutcome
 
 DEAD = "dead"
@@ -39,7 +39,7 @@ class _TakeApart(beam.DoFn):
         if isinstance(outcome, DeadLetter):
             yield beam.pvalue.TaggedOutput(DEAD, outcome)
             return
-        answers: Sequence[Answer | ChunkAnswer] = (outcome,)
+        answers: Sequence[AnyAnswer] = (outcome,)
         if isinstance(outcome, ChunkOutcome | PackOutcome):
             answers = outcome.answers
             for letter in outcome.dead_letters:
@@ -77,13 +77,13 @@ class Outcomes(beam.PTransform):
 
     def expand(
         self, pcoll: beam.PCollection[PredictionResult]
-    ) -> tuple[beam.PCollection[Answer | ChunkAnswer | PackOutcome], beam.PCollection[DeadLetter]]:
+    ) -> tuple[beam.PCollection[AnyAnswer | PackOutcome], beam.PCollection[DeadLetter]]:
         """Apply to RunInference's output."""
         outputs = pcoll | "Take apart" >> beam.ParDo(_TakeApart(self._together)).with_outputs(DEAD, main="answers")
         return outputs["answers"], outputs[DEAD]
 
 
-def _time_of(answer: Answer | ChunkAnswer) -> Timestamp:
+def _time_of(answer: AnyAnswer) -> Timestamp:
     return _timestamp(answer.event_time or answer.processed_time)
 
 

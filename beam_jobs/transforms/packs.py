@@ -23,7 +23,7 @@ class Packing:
     """
 
     lines: int = 256
-    nbytes: int = 256_000
+    nbytes: int = 1_000_000
 
     def pack(self, lines: Sequence[bytes]) -> Iterator[tuple[int, Pack]]:
         """Yield packs of some lines in their order, each with the position of its first line."""

@@ -1,4 +1,4 @@
-"""Lines to requests; what is not a request becomes a dead letter."""
+"""Messages to requests; what is not a request becomes a dead letter."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 import apache_beam as beam
 
 from beam_jobs.transforms.packs import Pack
-from modelfleet.serving.answer import DeadLetter, read_request
+from modelfleet.serving.answer import DeadLetter
 from modelfleet.serving.chunk import Chunk
+from modelfleet.serving.message import read_message
 from modelfleet.serving.request import Request
 from modelfleet.serving.request_pack import Asked, RequestPack
 
@@ -24,8 +25,8 @@ class _Parse(beam.DoFn):
             return
         now = datetime.now(UTC)
         requests: list[Request | Chunk] = []
-        for line in element if isinstance(element, list) else (element,):
-            read = read_request(line, now=now)
+        for message in element if isinstance(element, list) else (element,):
+            read = read_message(message, now=now)
             if isinstance(read, DeadLetter):
                 yield beam.pvalue.TaggedOutput(BAD, read)
             else:
@@ -35,14 +36,14 @@ class _Parse(beam.DoFn):
 
 
 class ParseRequests(beam.PTransform):
-    """Lines in; requests (or chunks of them) and dead letters out, one of them for every line.
+    """Messages in; requests (or chunks of them) and dead letters out, one of them for every message.
 
-    The requests of a pack of lines come out as one pack. Chunks of a Parquet file have been read already and pass.
+    The requests of a pack come out as one pack. Chunks of a Parquet file have been read already and pass.
     """
 
     def expand(
         self, pcoll: beam.PCollection[bytes | Pack | Chunk]
     ) -> tuple[beam.PCollection[Asked], beam.PCollection[DeadLetter]]:
-        """Apply to lines."""
+        """Apply to messages."""
         outputs = pcoll | "Parse" >> beam.ParDo(_Parse()).with_outputs(BAD, main="requests")
         return outputs["requests"], outputs[BAD]

@@ -29,7 +29,7 @@ def train_directly(run: Run) -> None:
     """Do what ``beam_jobs.train`` does: on one machine its pipeline has one transform, which does everything."""
     from beam_jobs.transforms.whole_fleet import TrainFleet
 
-    TrainFleet(str(run.folder), run.spec.worker_threads, time.time()).process(b"")
+    TrainFleet(run.workplace(), run.spec.worker_threads, time.time()).process(b"")
 
 
 def score_directly(root: Path, data: Path, output: Path) -> None:

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from benchmarks.stream.traffic import number_of
 from modelfleet.errors import ModelfleetError
+from modelfleet.serving.arrow_answer import ArrowAnswer, is_arrow
+from modelfleet.serving.message import parse_message
 
 if TYPE_CHECKING:
     from confluent_kafka import Message
@@ -71,7 +73,12 @@ def read_topic(servers: str, topic: str, run: str, *, decode: bool = True) -> Se
 
     def of_batch(messages: Sequence[Message]) -> None:
         for message in messages:
-            said = decoder.decode(message.value()) if decode else Said(_id_in(message.value()))
+            value = message.value()
+            if decode and is_arrow(value):
+                answer = ArrowAnswer.from_message(value)
+                said = Said(answer.request_id, answer.generation, answer.rows.column("prediction").to_pylist())
+            else:
+                said = decoder.decode(value) if decode else Said(_id_in(value))
             if said.request_id is None or said.request_id.startswith(mine):
                 number = -1 if said.request_id is None else number_of(said.request_id)
                 parts.append((number, message.timestamp()[1], said.generation or 0, _first(said.prediction)))
@@ -153,5 +160,5 @@ def _first(prediction: object) -> float:
 
 
 def _id_in(value: bytes) -> str:
-    """Return the request id of a message of ours, which begins with it."""
-    return value[16 : value.index(b'"', 16)].decode()
+    """Return the request id of a message of ours, which begins with it where it is JSON."""
+    return parse_message(value).request_id if is_arrow(value) else value[16 : value.index(b'"', 16)].decode()

@@ -20,12 +20,12 @@ from benchmarks.stream.stage import Stage, Topics, wait_for_answers
 from benchmarks.stream.traffic import Traffic
 
 ADDED = ("added_latency", "latency_p50", "latency_p99")
-AGAINST_SINGLES = ("throughput_keyed", "throughput_keyed_side_input", "throughput_chunks")
+AGAINST_SINGLES = ("throughput_keyed", "throughput_keyed_side_input", "throughput_chunks", "throughput_arrow")
 RATES = (*AGAINST_SINGLES, "throughput_entities")
 WORKS = (*ADDED, *RATES)
 
 WARM_MESSAGES = 200
-SINGLES, CHUNKS = "single requests", "chunks"
+SINGLES, CHUNKS, ARROW = "single requests", "chunks", "chunks as Arrow"
 Side = Callable[[], AbstractContextManager[Topics]]
 
 
@@ -78,6 +78,9 @@ def _rates(bench: Bench, stage: Stage) -> Iterator[Result]:
     if bench.wants("throughput_chunks"):
         note = f"{sizes.chunks:,} chunks of {sizes.chunk} rows, by column"
         yield make_result("throughput_chunks", found[CHUNKS], found[SINGLES], size=size, note=note)
+    if bench.wants("throughput_arrow"):
+        note = f"{sizes.chunks:,} chunks of {sizes.chunk} rows, each an Arrow IPC stream"
+        yield make_result("throughput_arrow", found[ARROW], found[SINGLES], size=size, note=note)
     if bench.wants("throughput_entities"):
         few, many = (found[_entities(shops)] for shops in sizes.entities)
         size = f"{sizes.entities[1]:,} against {sizes.entities[0]:,}"
@@ -98,6 +101,8 @@ def _jobs(bench: Bench, stage: Stage) -> list[tuple[Side, list[_Backlog]]]:
     ours = [_Backlog(SINGLES, Traffic("single", keys), sizes.backlog)]
     if bench.wants("throughput_chunks"):
         ours.append(_Backlog(CHUNKS, Traffic("chunk", keys, rows=sizes.chunk), sizes.chunks))
+    if bench.wants("throughput_arrow"):
+        ours.append(_Backlog(ARROW, Traffic("arrow", keys, rows=sizes.chunk, arrow=True), sizes.chunks))
     jobs = [(_fleet(stage, keys), ours)] if bench.wants(*AGAINST_SINGLES) else []
     if bench.wants("throughput_keyed", "throughput_keyed_side_input"):
         told = ["--models", str(bench.folder("models")), "--keys", str(keys)]

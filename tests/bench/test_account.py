@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +17,9 @@ from benchmarks.stream.reader import Seen
 from benchmarks.stream.shops import damage, mark_of, write_bundle
 from benchmarks.stream.traffic import Traffic, number_of
 from modelfleet.errors import BundleError, ModelfleetError
-from modelfleet.serving.chunk import Chunk, parse_message
+from modelfleet.serving.chunk import Chunk
 from modelfleet.serving.loading import load_bundle
+from modelfleet.serving.message import parse_message
 from modelfleet.serving.predict import Prediction, predict_rows
 from modelfleet.serving.request import parse_request
 
@@ -90,12 +91,17 @@ class TestTraffic:
         assert list(Traffic("r", 9, seed=1).messages(20)) != list(Traffic("r", 9).messages(20))
 
     def test_messages_are_requests_the_fleet_understands(self) -> None:
-        for rows in (1, 5):
-            lines = [head + b"2026-01-31T12:00:00Z" + tail for head, tail in Traffic("r", 9, rows=rows).messages(12)]
-            found = [parse_message(line) for line in lines]
+        for traffic in (Traffic("r", 9), Traffic("r", 9, rows=5), Traffic("r", 9, rows=5, arrow=True)):
+            found = [parse_message(head + b"2026-01-31T12:00:00Z" + tail) for head, tail in traffic.messages(12)]
             assert [number_of(one.request_id) for one in found] == list(range(12))
-            assert all(isinstance(one, Chunk) == (rows > 1) for one in found)
-            assert all(json.loads(line)["request_id"].startswith("r-") for line in lines)
+            assert all(one.event_time == datetime(2026, 1, 31, 12, tzinfo=UTC) for one in found)
+            assert all(isinstance(one, Chunk) == (traffic.rows > 1) for one in found)
+            assert all(one.request_id.startswith("r-") for one in found)
+
+    def test_arrow_asks_what_json_asks(self) -> None:
+        asked = [Traffic("r", 9, rows=5, arrow=arrow).messages(3) for arrow in (False, True)]
+        plain, arrow = ([parse_message(head + b"2026-01-31T12:00:00Z" + tail) for head, tail in one] for one in asked)
+        assert [dict(chunk.columns) for chunk in arrow] == [chunk.columns for chunk in plain]
 
     def test_zipf_prefers_few(self) -> None:
         counts = np.sort(np.bincount(Traffic("r", 100, zipf=1.0).chosen(20_000), minlength=100))[::-1]

@@ -83,7 +83,7 @@ def test_the_other_constants_are_those_of_the_page() -> None:
     assert serving.load_model_us * 10 == near(loaded)
     singles, chunks = (
         measured("throughput, single requests (1,000 keys)"),
-        measured("throughput, chunks of 256 rows (1,000 keys)"),
+        measured("throughput, chunks of 256 rows as JSON (1,000 keys)"),
     )
     # A backlog keeps both cores busy, so nothing can cost more than two of them give
     assert (serving.request_us + serving.engine_us) * 1e-6 * singles < 2

@@ -21,6 +21,7 @@ from modelfleet.home import FleetHome, Home
 from modelfleet.releases.ledger import Ledger
 from modelfleet.releases.manifest import BundleRef, Release
 from modelfleet.serving.lease import LeaseFolder
+from modelfleet.serving.loading import LoadedFleet, load_bundle
 from modelfleet.serving.request import Request, parse_request
 from modelfleet.serving.resident import ResidentFleet
 from modelfleet.spec.data import ColumnType
@@ -28,6 +29,13 @@ from modelfleet.spec.fleet import Task
 
 X = Feature(name="x", type=ColumnType.NUMBER)
 COLOUR = Feature(name="colour", type=ColumnType.CATEGORY, levels=("blue", "red"))
+
+MIXED = (
+    X,
+    Feature(name="colour", type=ColumnType.CATEGORY, levels=("1", "blue", "red", "true")),
+    Feature(name="count", type=ColumnType.INTEGER),
+    Feature(name="open", type=ColumnType.BOOLEAN),
+)
 
 
 def make_schema(
@@ -143,6 +151,13 @@ class Shop:
 @pytest.fixture
 def shop(tmp_path: Path) -> Shop:
     return Shop(Home(tmp_path))
+
+
+@pytest.fixture
+def mixed(shop: Shop) -> LoadedFleet:
+    """A loaded fleet with a feature of every type."""
+    bundle = shop.bundle(schema=make_schema(features=MIXED), shards={0: {"a": 1.0, "b": 2.0}, 1: {"c": 3.0}})
+    return load_bundle(bundle, fleet="sales", generation=7)
 
 
 @pytest.fixture

@@ -7,14 +7,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelfleet.data.schema import Feature
-from modelfleet.serving.answer import Answer, DeadLetter, read_request
-from modelfleet.serving.chunk import MAX_ROWS, Chunk, parse_message
+from modelfleet.serving.answer import Answer, DeadLetter
+from modelfleet.serving.chunk import MAX_ROWS, Chunk
 from modelfleet.serving.chunk_answer import ChunkAnswer, ChunkOutcome, answer_chunks, read_answer
 from modelfleet.serving.loading import LoadedFleet, load_bundle
+from modelfleet.serving.message import parse_message, read_message
 from modelfleet.serving.predict import Failure, Prediction, predict_rows
 from modelfleet.serving.request import BadRequestError, parse_request
 from modelfleet.spec.data import ColumnType
@@ -26,12 +27,6 @@ CELLS = (
     | st.sampled_from(["a", "b", " a ", "red", "?", "", "1", "1.0", "true", "yes", 1, 1.0, True, 13.0, 666.0, 10**19])
     | st.lists(st.integers(), max_size=2) | st.dictionaries(st.just("k"), st.integers(), max_size=1)
 )  # fmt: skip
-FEATURES = (
-    Feature(name="x", type=ColumnType.NUMBER),
-    Feature(name="colour", type=ColumnType.CATEGORY, levels=("1", "blue", "red", "true")),
-    Feature(name="count", type=ColumnType.INTEGER),
-    Feature(name="open", type=ColumnType.BOOLEAN),
-)
 
 
 def load(bundle: Any) -> LoadedFleet:
@@ -83,12 +78,7 @@ USUAL = st.fixed_dictionaries(
 """Rows whose columns are each of one kind, as nearly all are: they take the short way."""
 
 
-@pytest.fixture
-def mixed(shop: Any) -> LoadedFleet:
-    return load(shop.bundle(schema=shop.schema(features=FEATURES), shards={0: {"a": 1.0, "b": 2.0}, 1: {"c": 3.0}}))
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.lists(ROW, min_size=1, max_size=6) | st.lists(USUAL, min_size=1, max_size=12))
 def test_rows_in_a_chunk_are_answered_as_if_they_came_alone(mixed: LoadedFleet, rows: list[dict[str, Any]]) -> None:
     alike = [parse_request(line(row=row)).row for row in rows]
@@ -99,7 +89,7 @@ def test_rows_in_a_chunk_are_answered_as_if_they_came_alone(mixed: LoadedFleet, 
         assert [letter.row for letter in outcome.dead_letters] == [i for i, one in enumerate(expected) if not one[4]]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.lists(ROW | USUAL, min_size=1, max_size=4), st.booleans(), st.booleans()), max_size=5))
 def test_chunks_of_a_batch_are_answered_as_if_each_came_alone(
     mixed: LoadedFleet, chunks: list[tuple[list[dict[str, Any]], bool, bool]]
@@ -171,7 +161,7 @@ def test_a_row_that_is_no_row_fails_alone(shop: Any) -> None:
 )
 def test_a_chunk_that_cannot_be_read_is_one_dead_letter(changes: dict[str, Any], says: str) -> None:
     data = line(**changes)
-    letter = read_request(data, now=NOW)
+    letter = read_message(data, now=NOW)
     assert isinstance(letter, DeadLetter)
     assert says in letter.reason
     assert (letter.stage, letter.row, letter.original_bytes()) == ("parse", None, data)
@@ -188,7 +178,7 @@ def test_a_chunk_has_the_limit_of_bytes_of_any_request() -> None:
     st.recursive(CELLS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner)),
 ).map(lambda document: json.dumps(document).encode()))  # fmt: skip
 def test_whatever_the_bytes_they_are_a_request_a_chunk_or_a_dead_letter(data: bytes) -> None:
-    read = read_request(data, now=NOW)
+    read = read_message(data, now=NOW)
     if isinstance(read, DeadLetter):
         assert read.original_bytes() == data.rstrip(b"\r\n")
 

@@ -13,8 +13,8 @@ import pytest
 from modelfleet.data.schema import Feature, Schema
 from modelfleet.errors import DataError
 from modelfleet.serving.answer import Answer, DeadLetter
-from modelfleet.serving.chunk import parse_message
 from modelfleet.serving.loading import load_bundle
+from modelfleet.serving.message import parse_message
 from modelfleet.serving.score import score_table
 from modelfleet.serving.score_piece import files_to_score
 from modelfleet.spec.data import ColumnType

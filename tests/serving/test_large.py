@@ -40,7 +40,7 @@ def test_a_large_one_is_kept_whole_under_its_hash_and_only_once(tmp_path: Path) 
     assert short.request_id == "r-1"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.one_of(st.binary(max_size=200), st.text(max_size=200).map(str.encode)),
     st.text(max_size=100),

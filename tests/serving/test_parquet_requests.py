@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelfleet.serving.answer import Answer, DeadLetter
@@ -108,7 +108,6 @@ def test_a_damaged_file_is_told_and_what_came_before_the_damage_is_answered(tmp_
     assert "row group 1 of 2 cannot be read" in letter.reason
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.binary(max_size=200) | st.binary(max_size=50).map(lambda data: b"PAR1" + data + b"PAR1"))
 def test_bytes_that_are_no_parquet_are_one_dead_letter(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "r.parquet").write_bytes(data)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelfleet.data.schema import Feature
@@ -102,7 +102,6 @@ def test_no_rows_no_results(shop: Any) -> None:
     assert predict_rows(load(shop.bundle()), []) == []
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     rows=st.lists(st.dictionaries(st.sampled_from(["store", "x", "colour", "other"]), VALUES, max_size=4), max_size=6)
 )

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelfleet.serving.answer import Answer, DeadLetter, read_request
+from modelfleet.serving.answer import Answer, DeadLetter
+from modelfleet.serving.message import read_message
 from modelfleet.serving.request import MAX_DEPTH, BadRequestError, Request, parse_request
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -88,14 +89,14 @@ def test_many_keys_of_which_the_last_is_there_twice_are_told_quickly() -> None:
 
 
 def test_the_id_survives_where_only_the_rest_is_wrong() -> None:
-    letter = read_request(line(row=None), now=NOW)
+    letter = read_message(line(row=None), now=NOW)
     assert isinstance(letter, DeadLetter)
     assert (letter.request_id, letter.stage, letter.time) == ("r-1", "parse", NOW.isoformat())
 
 
 @given(st.binary(max_size=300) | JSON.map(lambda value: json.dumps(value).encode()))
 def test_any_bytes_are_a_request_or_a_dead_letter_with_those_bytes(data: bytes) -> None:
-    result = read_request(data, now=NOW)
+    result = read_message(data, now=NOW)
     if isinstance(result, DeadLetter):
         assert result.reason
         assert result.original_bytes() == data.rstrip(b"\r\n")
@@ -106,7 +107,7 @@ def test_any_bytes_are_a_request_or_a_dead_letter_with_those_bytes(data: bytes) 
 
 @given(st.text(max_size=50))
 def test_any_text_is_a_request_or_a_dead_letter(text: str) -> None:
-    assert isinstance(read_request(text, now=NOW), Request | DeadLetter)
+    assert isinstance(read_message(text, now=NOW), Request | DeadLetter)
 
 
 @given(
@@ -115,7 +116,7 @@ def test_any_text_is_a_request_or_a_dead_letter(text: str) -> None:
     )
 )
 def test_anything_in_the_known_keys_is_a_request_or_a_dead_letter(data: bytes) -> None:
-    assert isinstance(read_request(data, now=NOW), Request | DeadLetter)
+    assert isinstance(read_message(data, now=NOW), Request | DeadLetter)
 
 
 def test_an_answer_is_one_line_and_is_read_back() -> None:

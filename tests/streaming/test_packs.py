@@ -20,7 +20,7 @@ from beam_jobs.transforms.outcomes import Outcomes
 from beam_jobs.transforms.packs import Pack, Packing
 from beam_jobs.transforms.request_parsing import ParseRequests
 from modelfleet.serving.answer import Answer, DeadLetter
-from modelfleet.serving.chunk import parse_message
+from modelfleet.serving.message import parse_message
 from modelfleet.serving.request_pack import PackOutcome, RequestPack
 from modelfleet.spec.kafka_client import KafkaClient
 from tests.streaming.in_process import pipeline

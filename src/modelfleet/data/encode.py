@@ -19,7 +19,9 @@ from modelfleet.data.typed import EXPECTED, integer_of, is_missing, number_of, t
 from modelfleet.errors import DataError, nearest
 from modelfleet.spec.data import ColumnType
 
-_LARGEST_WHOLE = 10**18
+LARGEST_WHOLE = 10**18
+"""Whole numbers of requests are smaller than this."""
+
 _PLAIN: dict[ColumnType, set[type]] = {
     ColumnType.NUMBER: {int, float, type(None)},
     ColumnType.INTEGER: {int, type(None)},
@@ -156,7 +158,7 @@ def _unusual(
         into[:] = np.array(values, np.float64)
     except OverflowError:
         return every
-    return np.flatnonzero(np.abs(into) >= _LARGEST_WHOLE).tolist()  # NaN, a missing value, compares false
+    return np.flatnonzero(np.abs(into) >= LARGEST_WHOLE).tolist()  # NaN, a missing value, compares false
 
 
 @lru_cache(maxsize=64)
@@ -196,7 +198,7 @@ def _number(feature: Feature, missing: frozenset[str]) -> Callable[[object], flo
                 raise ValueError(EXPECTED[kind])
             return value
         if isinstance(value, int) and not isinstance(value, bool) and kind is not ColumnType.BOOLEAN:
-            if abs(value) >= _LARGEST_WHOLE:
+            if abs(value) >= LARGEST_WHOLE:
                 raise ValueError(EXPECTED[kind])
             return float(value)
         text = text_of(value)
@@ -227,7 +229,9 @@ def _numbers(
 ) -> NDArray[np.float64]:
     if _is_typed(column.type, feature.type):
         numbers = _truths(column) if pa.types.is_boolean(column.type) else column.cast(pa.float64(), safe=False)
-        result: NDArray[np.float64] = pc.fill_null(numbers, np.nan).to_numpy()
+        if numbers.null_count:  # a call has its price, and most columns are complete
+            numbers = pc.fill_null(numbers, np.nan)
+        result: NDArray[np.float64] = numbers.to_numpy()
         if not np.isinf(result).any():
             return result
     texts = as_text(column)

@@ -128,7 +128,7 @@ def read_piece(piece: Piece, data: DataSpec, columns: Collection[str] | None = N
 
 def _parquet(file: DataFile) -> pq.ParquetFile:
     try:
-        return pq.ParquetFile(file.path)
+        return pq.ParquetFile(file.at)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{file.path}: expected a Parquet file, but it is truncated or damaged: {error}") from error
 
@@ -140,7 +140,7 @@ def _read_row_group(piece: Piece, columns: Collection[str] | None) -> Iterator[R
     texts = [f.name for f in wanted if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)]
     first = piece.first_row
     try:
-        with pq.ParquetFile(path, read_dictionary=texts) as file:
+        with pq.ParquetFile(piece.file.at, read_dictionary=texts) as file:
             batches = file.iter_batches(
                 BLOCK_ROWS, [piece.row_group or 0], [field.name for field in wanted], use_threads=False
             )
@@ -163,7 +163,7 @@ def _read_csv(file: DataFile, data: DataSpec) -> Iterator[RawChunk]:
 
     try:
         reader = pa_csv.open_csv(
-            file.path,
+            file.at,
             pa_csv.ReadOptions(
                 use_threads=False, block_size=BLOCK_BYTES, column_names=None if data.header else raw, encoding="utf8"
             ),

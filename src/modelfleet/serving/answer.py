@@ -9,14 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 
-from modelfleet.serving.chunk import parse_message
-from modelfleet.serving.request import BadRequestError
-
 if TYPE_CHECKING:
     from datetime import datetime
-
-    from modelfleet.serving.chunk import Chunk
-    from modelfleet.serving.request import Request
 
 ServedBy = Literal["entity", "pooled"]
 Stage = Literal["parse", "predict", "write"]
@@ -59,6 +53,10 @@ class Answer:
     def to_json(self) -> str:
         """Return one line of JSON, without a line end, in plain ASCII."""
         return ascii_json(vars(self))
+
+    def to_message(self) -> bytes:
+        """Return the message that carries it: the line of JSON."""
+        return self.to_json().encode()
 
     @classmethod
     def from_json(cls, line: str | bytes) -> Answer:
@@ -133,22 +131,6 @@ class DeadLetter:
     def from_json(cls, line: str | bytes) -> DeadLetter:
         """Read what ``to_json`` wrote; keys added by later versions are ignored."""
         return cls(**known_fields(cls, line))
-
-
-def read_request(line: bytes | str, *, now: datetime) -> Request | Chunk | DeadLetter:
-    """Read one request, single or chunk; whatever the bytes are, the outcome is that or a dead letter.
-
-    Args:
-        line: One line of JSON.
-        now: The time written into a dead letter, with a time zone.
-    """
-    try:
-        return parse_message(line)
-    except BadRequestError as error:
-        original = line if isinstance(line, bytes) else line.encode("utf-8", "surrogatepass")
-        return DeadLetter.of(
-            original.rstrip(b"\r\n"), reason=error.reason, stage="parse", now=now, request_id=error.request_id
-        )
 
 
 def ascii_json(document: dict[str, Any]) -> str:

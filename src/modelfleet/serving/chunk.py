@@ -2,6 +2,7 @@
 
 Row by row, ``{"request_id": "c-1", "rows": [{"age": 39, ...}, ...]}``, or by columns, which costs the least,
 ``{"request_id": "c-1", "columns": {"age": [39, ...], ...}}``; ``event_time`` may be there, as in a single request.
+Or as an Arrow IPC stream (``modelfleet.serving.arrow_chunk``), which costs less still.
 """
 
 from __future__ import annotations
@@ -27,11 +28,15 @@ from modelfleet.serving.request import (
 if TYPE_CHECKING:
     from datetime import datetime
 
+    import pyarrow as pa
+
 MAX_ROWS = 10_000
 """Most rows of a chunk; its line is bounded by ``MAX_BYTES`` like any other."""
 
+MAX_CHUNK_ID = MAX_ID - len(f"#{MAX_ROWS}")
+"""Longest ``request_id`` of a chunk: the id of a row that is sent again has its position behind it."""
+
 _SHAPES = ("row", "rows", "columns")
-_MAX_CHUNK_ID = MAX_ID - len(f"#{MAX_ROWS}")  # the id of a row that is sent again has its position behind it
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,7 @@ class Chunk:
         ids: Where each row is a request of its own, as in a Parquet file: the rows' ids; ``request_id`` and
             ``event_time`` then mean nothing. None for a message.
         times: The rows' event times, where they have ids of their own.
+        table: The same as ``columns``, where the chunk came as an Arrow IPC stream and is answered by one; else None.
     """
 
     request_id: str
@@ -56,8 +62,11 @@ class Chunk:
     original: bytes
     ids: Sequence[str] | None = None
     times: Sequence[datetime | None] | None = None
+    table: pa.Table | None = None
 
     def __len__(self) -> int:
+        if self.table is not None:
+            return int(self.table.num_rows)
         given = self.ids if self.ids is not None else self.rows
         if given is not None:
             return len(given)
@@ -86,8 +95,8 @@ def single_line(request_id: str, event_time: str | None, row: object) -> bytes:
     return json.dumps(document | {"row": row}, default=str).encode()
 
 
-def parse_message(line: bytes | str, *, max_bytes: int = MAX_BYTES) -> Request | Chunk:
-    """Read one request, single or chunk, by which of ``row``, ``rows`` and ``columns`` it has.
+def parse_line(line: bytes | str, *, max_bytes: int = MAX_BYTES) -> Request | Chunk:
+    """Read one request in JSON, single or chunk, by which of ``row``, ``rows`` and ``columns`` it has.
 
     Args:
         line: One line of JSON, with or without its line end.
@@ -116,10 +125,19 @@ def _chunk(
     if not 1 <= len(chunk) <= MAX_ROWS:
         reason = f"the chunk has {len(chunk)} rows; expected 1 to {MAX_ROWS}"
         raise BadRequestError(reason, envelope.request_id)
-    if len(envelope.request_id) > _MAX_CHUNK_ID:
-        reason = f"request_id of a chunk must have 1 to {_MAX_CHUNK_ID} characters, but has {len(envelope.request_id)}"
-        raise BadRequestError(reason, envelope.request_id)
+    check_chunk_id(envelope.request_id)
     return chunk
+
+
+def check_chunk_id(request_id: str) -> None:
+    """Refuse a chunk by the length of its id.
+
+    Raises:
+        BadRequestError: It is empty, or too long to have a row's position behind it.
+    """
+    if not 1 <= len(request_id) <= MAX_CHUNK_ID:
+        reason = f"request_id of a chunk must have 1 to {MAX_CHUNK_ID} characters, but has {len(request_id)}"
+        raise BadRequestError(reason, request_id)
 
 
 def _rows(envelope: Envelope) -> Sequence[Any]:

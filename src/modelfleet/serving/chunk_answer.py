@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from modelfleet.serving.answer import Answer, DeadLetter, ascii_json, known_fields
+from modelfleet.serving.arrow_answer import ArrowAnswer, is_arrow
+from modelfleet.serving.arrow_predict import predict_arrow
 from modelfleet.serving.chunk_predict import predict_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
+
+    import pyarrow as pa
 
     from modelfleet.serving.answer import ServedBy
     from modelfleet.serving.chunk import Chunk
@@ -58,6 +62,10 @@ class ChunkAnswer:
         """Return one line of JSON, without a line end, in plain ASCII."""
         return ascii_json(vars(self))
 
+    def to_message(self) -> bytes:
+        """Return the message that carries it: the line of JSON."""
+        return self.to_json().encode()
+
     @classmethod
     def from_json(cls, line: str | bytes) -> ChunkAnswer:
         """Read what ``to_json`` wrote; keys added by later versions are ignored."""
@@ -70,12 +78,13 @@ class ChunkOutcome:
 
     Attributes:
         generation: The release that computed all of it.
-        answers: One for all rows, or one for each good row where the rows have ids of their own.
+        answers: One for all rows, in the form the chunk had, or one for each good row where the rows have ids of
+            their own.
         dead_letters: One for each row without a prediction.
     """
 
     generation: int
-    answers: tuple[ChunkAnswer, ...] | tuple[Answer, ...]
+    answers: tuple[ChunkAnswer, ...] | tuple[ArrowAnswer, ...] | tuple[Answer, ...]
     dead_letters: tuple[DeadLetter, ...]
 
 
@@ -91,29 +100,54 @@ def answer_chunks(
         process: This process's name.
         now: The time, with a time zone.
     """
-    for chunk, predicted in zip(chunks, predict_chunks(serving, chunks), strict=True):
-        yield _outcome(chunk, predicted, serving.generation, fleet, process, now)
+    as_arrow = [chunk for chunk in chunks if chunk.table is not None]
+    as_values = [chunk for chunk in chunks if chunk.table is None]
+    batches = iter(predict_arrow(serving, as_arrow))
+    lists = iter(predict_chunks(serving, as_values))
+    for chunk in chunks:
+        if chunk.table is None:
+            yield _outcome(chunk, next(lists), serving.generation, fleet, process, now)
+        else:
+            yield _arrow_outcome(chunk, next(batches), serving.generation, fleet, process, now)
 
 
 def _outcome(
     chunk: Chunk, predicted: PredictedChunk, generation: int, fleet: str, process: str, now: datetime
 ) -> ChunkOutcome:
     answers = _together if chunk.ids is None else _each
-    dead = tuple(
+    dead = _dead_letters(chunk, predicted.error, predicted.entity, generation, now)
+    return ChunkOutcome(generation, answers(chunk, predicted, generation, fleet, process, now), dead)
+
+
+def _arrow_outcome(
+    chunk: Chunk, rows: pa.RecordBatch, generation: int, fleet: str, process: str, now: datetime
+) -> ChunkOutcome:
+    event_time = None if chunk.event_time is None else chunk.event_time.isoformat()
+    answer = ArrowAnswer(chunk.request_id, fleet, generation, rows, event_time, now.isoformat(), process)
+    dead: tuple[DeadLetter, ...] = ()
+    if answer.predictions < len(chunk):
+        error, entity = rows.column("error").to_pylist(), rows.column("entity").to_pylist()
+        dead = _dead_letters(chunk, error, entity, generation, now)
+    return ChunkOutcome(generation, (answer,), dead)
+
+
+def _dead_letters(
+    chunk: Chunk, error: Sequence[str | None], entity: Sequence[str | None], generation: int, now: datetime
+) -> tuple[DeadLetter, ...]:
+    return tuple(
         DeadLetter.of(
             chunk.single(position),
             reason=reason,
             stage="predict",
             now=now,
             request_id=chunk.request_id if chunk.ids is None else chunk.ids[position],
-            entity=predicted.entity[position],
+            entity=entity[position],
             generation=generation,
             row=position if chunk.ids is None else None,
         )
-        for position, reason in enumerate(predicted.error)
+        for position, reason in enumerate(error)
         if reason is not None
     )
-    return ChunkOutcome(generation, answers(chunk, predicted, generation, fleet, process, now), dead)
 
 
 def _together(
@@ -161,7 +195,13 @@ def _each(
     )
 
 
-def read_answer(line: str | bytes) -> Answer | ChunkAnswer:
-    """Read a line of the answers, whichever it is."""
-    document: dict[str, Any] = json.loads(line)
-    return (ChunkAnswer if isinstance(document["prediction"], list) else Answer).from_json(line)
+AnyAnswer = Answer | ChunkAnswer | ArrowAnswer
+"""What an answer may be: to a single request, to a chunk, to a chunk that came as an Arrow IPC stream."""
+
+
+def read_answer(message: str | bytes) -> AnyAnswer:
+    """Read a message, or a line, of the answers, whichever it is."""
+    if isinstance(message, bytes) and is_arrow(message):
+        return ArrowAnswer.from_message(message)
+    document: dict[str, Any] = json.loads(message)
+    return (ChunkAnswer if isinstance(document["prediction"], list) else Answer).from_json(message)

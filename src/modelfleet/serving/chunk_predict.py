@@ -65,7 +65,7 @@ def predict_chunk(fleet: LoadedFleet, chunk: Chunk) -> PredictedChunk:
     """
     if chunk.rows is not None:
         return predict_each(fleet, chunk.rows)
-    return _by_column(fleet, chunk.columns or {}, len(chunk))
+    return predict_columns(fleet, chunk.columns or {}, len(chunk))
 
 
 def predict_chunks(fleet: LoadedFleet, chunks: Sequence[Chunk]) -> list[PredictedChunk]:
@@ -92,7 +92,7 @@ def predict_chunks(fleet: LoadedFleet, chunks: Sequence[Chunk]) -> list[Predicte
             else {name: list(chain.from_iterable(part[name] for part in parts)) for name in names}
         )
         bounds = [0, *accumulate(len(chunks[number]) for number in members)]
-        found = _by_column(fleet, together, bounds[-1])
+        found = predict_columns(fleet, together, bounds[-1])
         for number, first, last in zip(members, bounds, bounds[1:], strict=False):
             results[number] = found if len(members) == 1 else found.part(first, last)
     return [results[number] for number in range(len(chunks))]
@@ -106,7 +106,7 @@ def predict_each(fleet: LoadedFleet, rows: Sequence[Any]) -> PredictedChunk:
         rows: n JSON values; one that is no object has a reason instead of a prediction.
     """
     columns = _columns_of(fleet, rows) if len(rows) >= FEW_ROWS else None
-    return _by_row(fleet, rows) if columns is None else _by_column(fleet, columns, len(rows))
+    return _by_row(fleet, rows) if columns is None else predict_columns(fleet, columns, len(rows))
 
 
 def _columns_of(fleet: LoadedFleet, rows: Sequence[Any]) -> Mapping[str, Sequence[Any]] | None:
@@ -133,7 +133,14 @@ def _by_row(fleet: LoadedFleet, rows: Sequence[Any]) -> PredictedChunk:
     return result
 
 
-def _by_column(fleet: LoadedFleet, columns: Mapping[str, Sequence[Any]], n: int) -> PredictedChunk:
+def predict_columns(fleet: LoadedFleet, columns: Mapping[str, Sequence[Any]], n: int) -> PredictedChunk:
+    """Predict rows that are given by column.
+
+    Args:
+        fleet: The loaded models.
+        columns: Column to its n JSON values.
+        n: The number of rows.
+    """
     result = PredictedChunk([None] * n, [None] * n, [None] * n, [None] * n, [None] * n)
     entities = _entities(fleet, columns, n, result.error)
     result.entity[:] = entities

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from modelfleet.serving.answer import Answer, DeadLetter
-from modelfleet.serving.chunk_answer import ChunkAnswer
+from modelfleet.serving.chunk_answer import AnyAnswer
 from modelfleet.whole_file import replacing
 
 PREFIX = 1000
@@ -76,17 +76,17 @@ def fitting(letter: DeadLetter, limit: int, large: LargeLetters) -> bytes:
     return short.to_json().encode()
 
 
-def unsendable(answer: Answer | ChunkAnswer, line: bytes, limit: int) -> DeadLetter:
+def unsendable(answer: AnyAnswer, message: bytes, limit: int) -> DeadLetter:
     """Return the dead letter for an answer that no message can hold; the answer is its original.
 
     Args:
         answer: The answer.
-        line: The same as JSON.
+        message: What would be sent.
         limit: Bytes a message may have.
     """
     return DeadLetter.of(
-        line,
-        reason=f"the answer has {len(line)} bytes, more than the {limit} that a message may have",
+        message,
+        reason=f"the answer has {len(message)} bytes, more than the {limit} that a message may have",
         stage="write",
         now=datetime.now(UTC),
         request_id=answer.request_id,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelfleet.errors import nearest
 from modelfleet.serving.answer import DeadLetter
+from modelfleet.serving.arrow_columns import plain_values
 from modelfleet.serving.chunk import Chunk, single_line
 from modelfleet.serving.request import MAX_ID, BadRequestError, event_time_of, shown
 
@@ -60,7 +61,7 @@ def _unreadable(path: bytes, reason: str, now: datetime) -> DeadLetter:
 
 
 def _requests(batch: pa.RecordBatch, now: datetime) -> Iterator[Chunk | DeadLetter]:
-    columns = {name: _values(batch.column(i)) for i, name in enumerate(batch.schema.names)}
+    columns = {name: plain_values(batch.column(i)) for i, name in enumerate(batch.schema.names)}
     ids = columns.pop(REQUEST_ID)
     times = columns.pop(EVENT_TIME, [None] * len(ids))
     good: list[int] = []
@@ -88,13 +89,3 @@ def _check_id(value: object) -> None:
         raise BadRequestError(f"{REQUEST_ID} must be a text, but is {shown(value)}")
     if not value or len(value) > MAX_ID:
         raise BadRequestError(f"{REQUEST_ID} must have 1 to {MAX_ID} characters, but has {len(value)}")
-
-
-def _values(column: pa.Array) -> list[Any]:
-    """Return a column's values as JSON would have them, as far as it can."""
-    import pyarrow as pa
-
-    values: list[Any] = column.to_pylist()
-    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
-        return [None if value is None else value.decode("utf-8", "backslashreplace") for value in values]
-    return values

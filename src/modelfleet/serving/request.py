@@ -122,8 +122,7 @@ def open_envelope(line: bytes | str, *, max_bytes: int = MAX_BYTES) -> Envelope:
     """Read what any request has; see ``parse_request``."""
     original = line if isinstance(line, bytes) else line.encode("utf-8", "surrogatepass")
     original = original.rstrip(b"\r\n")
-    if len(original) > max_bytes:
-        raise BadRequestError(f"the request has {len(original)} bytes, more than the limit of {max_bytes}")
+    check_size(original, max_bytes)
     plain = plain_request(original) or plain_columns(original)
     document = _load(original) if plain is None else plain
     if not isinstance(document, dict):
@@ -136,6 +135,16 @@ def open_envelope(line: bytes | str, *, max_bytes: int = MAX_BYTES) -> Envelope:
     except BadRequestError as error:
         raise BadRequestError(error.reason, request_id) from None
     return Envelope(request_id, event_time, document, original)
+
+
+def check_size(message: bytes, max_bytes: int) -> None:
+    """Refuse a message that is too long, before it is read.
+
+    Raises:
+        BadRequestError: It has more bytes.
+    """
+    if len(message) > max_bytes:
+        raise BadRequestError(f"the request has {len(message)} bytes, more than the limit of {max_bytes}")
 
 
 def single_request(envelope: Envelope) -> Request:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from modelfleet.serving.answer import Answer, DeadLetter
-from modelfleet.serving.chunk import Chunk, parse_message
-from modelfleet.serving.chunk_answer import ChunkAnswer, ChunkOutcome, read_answer
+from modelfleet.serving.chunk import Chunk
+from modelfleet.serving.chunk_answer import AnyAnswer, ChunkOutcome, read_answer
+from modelfleet.serving.message import parse_message
 from modelfleet.serving.request import Request
 
 if TYPE_CHECKING:
@@ -19,13 +20,13 @@ class RequestPack:
     """Requests that came together and are answered together, each as if it had come alone.
 
     Attributes:
-        requests: At least one, each read from a line of its own.
+        requests: At least one, each read from a message of its own.
     """
 
     requests: tuple[Request | Chunk, ...]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the lines: Beam pickles a part of all elements only to see how large they are."""
+        """Pickle the messages: Beam pickles a part of all elements only to see how large they are."""
         return _read_pack, ([request.original for request in self.requests],)
 
 
@@ -44,18 +45,18 @@ class PackOutcome:
     """
 
     generation: int | None
-    answers: tuple[Answer | ChunkAnswer, ...]
+    answers: tuple[AnyAnswer, ...]
     dead_letters: tuple[DeadLetter, ...]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle lines of JSON; see ``RequestPack``."""
-        answers = [answer.to_json() for answer in self.answers]
+        """Pickle messages; see ``RequestPack``."""
+        answers = [answer.to_message() for answer in self.answers]
         return _read_outcome, (self.generation, answers, [letter.to_json() for letter in self.dead_letters])
 
     @classmethod
     def of(cls, outcomes: Sequence[Answer | DeadLetter | ChunkOutcome]) -> PackOutcome:
         """Put the outcomes of a pack's requests, at least one, together in the order of the requests."""
-        answers: list[Answer | ChunkAnswer] = []
+        answers: list[AnyAnswer] = []
         dead_letters: list[DeadLetter] = []
         for outcome in outcomes:
             if isinstance(outcome, Answer):
@@ -68,9 +69,9 @@ class PackOutcome:
         return cls(outcomes[0].generation, tuple(answers), tuple(dead_letters))
 
 
-def _read_pack(lines: Sequence[bytes]) -> RequestPack:
-    return RequestPack(tuple(map(parse_message, lines)))
+def _read_pack(messages: Sequence[bytes]) -> RequestPack:
+    return RequestPack(tuple(map(parse_message, messages)))
 
 
-def _read_outcome(generation: int | None, answers: Sequence[str], dead_letters: Sequence[str]) -> PackOutcome:
+def _read_outcome(generation: int | None, answers: Sequence[bytes], dead_letters: Sequence[str]) -> PackOutcome:
     return PackOutcome(generation, tuple(map(read_answer, answers)), tuple(map(DeadLetter.from_json, dead_letters)))

@@ -7,17 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from modelfleet.bundles.loaded import SERVED_BY
-from modelfleet.data.encode import encode_raw_table
-from modelfleet.data.entity import table_entities
 from modelfleet.data.text import TEXT
-from modelfleet.serving.predict import class_and_score, no_model, predict_encoded
+from modelfleet.serving.predict import class_and_score
+from modelfleet.serving.table_predict import PredictedTable, predict_table
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from modelfleet.serving.loading import LoadedFleet
 
 
@@ -71,50 +67,12 @@ def score_table(fleet: LoadedFleet, table: pa.Table) -> Scored:
     Raises:
         DataError: A column the models need is not there.
     """
-    keys = table_entities(fleet.any_schema, table)
-    failures: dict[int, str] = {}
-    n, models = len(table), fleet.models
-    # One more slot, of no model: that of rows which belong to no entity
-    slots = np.append(models.slots_of(keys.dictionary.to_pylist()), 0)
-    codes = pc.fill_null(keys.indices, len(slots) - 1).to_numpy(zero_copy_only=False)
-    slots = slots[codes]
-    names, of_row = models.schemas_of(slots)
-    for i in np.flatnonzero(of_row < 0).tolist():
-        failures[i] = _unserved(fleet, keys[i].as_py())
-    values = np.zeros((n, max(len(models.classes), 1)))
-    server = np.zeros(n, dtype=np.int8)
-    for number, name in enumerate(names):
-        members = np.flatnonzero(of_row == number)
-        if not len(members):
-            continue
-        part = table if len(members) == n else table.take(pa.array(members))
-        encoded, errors = encode_raw_table(fleet.schemas[name], part)
-        rows = members
-        if errors:
-            failures |= {int(members[position]): reason for position, reason in errors.items()}
-            good = np.delete(np.arange(len(members)), list(errors))
-            encoded, rows = encoded.take(good), members[good]
-        predicted = predict_encoded(fleet, encoded, slots[rows])
-        values[rows] = predicted.values
-        server[rows] = predicted.server
-        failures |= {int(rows[position]): reason for position, reason in predicted.failures.items()}
-    return Scored(_table(fleet, keys, values, server, failures), failures)
+    predicted = predict_table(fleet, table)
+    return Scored(_table(fleet, predicted), predicted.failures)
 
 
-def _unserved(fleet: LoadedFleet, entity: str | None) -> str:
-    if entity is not None:
-        return no_model(entity)
-    columns = ", ".join(f"'{column}'" for column in fleet.any_schema.entity)
-    return f"the row belongs to no entity: {columns} must not be empty"
-
-
-def _table(
-    fleet: LoadedFleet,
-    keys: pa.DictionaryArray,
-    values: NDArray[np.float64],
-    server: NDArray[np.int8],
-    failures: dict[int, str],
-) -> pa.Table:
+def _table(fleet: LoadedFleet, predicted: PredictedTable) -> pa.Table:
+    keys, values, server, failures = predicted.entities, predicted.values, predicted.server, predicted.failures
     good = np.arange(len(keys))
     if failures:
         good = np.delete(good, list(failures))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,11 @@ class ScoredPiece:
     bad_rows: str
     rows: int
     rows_bad: int
+
+    def moved_to(self, folder: Path) -> ScoredPiece:
+        """Return the same, whose parts are in another folder now."""
+        predictions, bad_rows = (str(folder / Path(part).name) for part in (self.predictions, self.bad_rows))
+        return replace(self, predictions=predictions, bad_rows=bad_rows)
 
 
 def row_id_column(data: DataSpec) -> str | None:
