@@ -17,6 +17,7 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, StandardOptions
+from apache_beam.runners.runner import PipelineState
 
 from beam_jobs.batch_job import submitted
 from beam_jobs.launcher import tell
@@ -28,6 +29,8 @@ from beam_jobs.transforms.packs import Packing
 from modelfleet.engines.dataflow_jobs import GRAPH_LABEL
 from modelfleet.engines.dataflow_options import RUNNER
 from modelfleet.engines.dataflow_serving import graph_mark
+from modelfleet.engines.flink import wait_for_job
+from modelfleet.engines.job_server import find_job_server
 from modelfleet.engines.kafka_topics import kafka_client
 from modelfleet.errors import EngineUnavailableError, LedgerEmptyError, ModelfleetError
 from modelfleet.home import Home
@@ -41,6 +44,10 @@ from modelfleet.spec.source import KafkaSourceSpec, PubsubSourceSpec
 from modelfleet.stores.place import place
 
 logger = logging.getLogger(__name__)
+
+APPEAR_SECONDS = 60.0
+CLUSTER_APPEAR_SECONDS = 300.0
+"""A cluster gets the job server's jar with every job, 160 MB."""
 
 
 def serve_config(spec: FleetSpec, home: Home, *, job: str) -> ServeConfig:
@@ -120,10 +127,20 @@ def _notices(spec: FleetSpec, home: Home) -> KafkaNotices | PubsubNotices | None
     return notices.model_copy(update={"bootstrap_servers": kafka_client(notices, home).servers})
 
 
-def _submit(pipeline: beam.Pipeline, graph: list[str]) -> Any:
-    """Submit the job; on Dataflow with its graph as a label, and only where no job has its name."""
+def _submit(pipeline: beam.Pipeline, graph: list[str], home: Home, name: str) -> Any:
+    """Submit the job; on Dataflow with its graph as a label, and only where no job has its name.
+
+    Returns:
+        Beam's handle; on Flink once the job has begun.
+
+    Raises:
+        EngineUnavailableError: The engine does not take it.
+    """
     if pipeline.options.view_as(StandardOptions).runner != RUNNER:
-        return pipeline.run()
+        result, server = pipeline.run(), find_job_server(home)
+        seconds = CLUSTER_APPEAR_SECONDS if server.is_cluster else APPEAR_SECONDS
+        wait_for_job(server, name, seconds=seconds, refused=lambda: PipelineState.is_terminal(result.state))
+        return result
     from apache_beam.runners.dataflow.internal.apiclient import DataflowJobAlreadyExistsError
 
     cloud = pipeline.options.view_as(GoogleCloudOptions)
@@ -168,7 +185,7 @@ def main(arguments: list[str] | None = None) -> int:
             Path(folder).mkdir(parents=True, exist_ok=True)
     listen_at(place(config.resident.releases), _notices(spec, home))
     try:
-        result = _submit(pipeline, graph)
+        result = _submit(pipeline, graph, home, name)
     except ModelfleetError as error:
         return tell(error)
     # A template has no job; the portable runner's handle has no method for it

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import apache_beam as beam
 
@@ -10,6 +12,7 @@ from beam_jobs.transforms.kafka_partitions import Start
 from beam_jobs.transforms.kafka_readers import Pace
 from beam_jobs.transforms.kafka_source import KafkaSource
 from beam_jobs.transforms.packs import Pack, Packing
+from beam_jobs.transforms.release_signal import ReleaseSignal
 from beam_jobs.transforms.request_source import RequestFolder
 from modelfleet.serving.answer import DeadLetter
 from modelfleet.serving.chunk import Chunk
@@ -67,13 +70,18 @@ RequestInput = FolderInput | KafkaInput | PubsubInput
 
 
 def read_requests(
-    pipeline: beam.Pipeline, source: RequestInput
+    pipeline: beam.Pipeline,
+    source: RequestInput,
+    signal: ReleaseSignal | None = None,
+    hint: Mapping[str, str | int] = MappingProxyType({}),
 ) -> tuple[beam.PCollection[bytes | Pack | Chunk], tuple[beam.PCollection[DeadLetter], ...]]:
     """Add the source to a pipeline.
 
     Args:
         pipeline: A streaming pipeline.
         source: Where requests come from.
+        signal: Tells the process that reads of releases, in passing; None leaves it to look for them itself.
+        hint: What the workers that read need, by Beam's names, where the signal is told by them.
 
     Returns:
         Requests, as bytes, in packs or as chunks that have been read already, and dead letters for what cannot be read.
@@ -87,9 +95,16 @@ def read_requests(
             discover_seconds=source.discover_seconds,
             pace=source.pace,
             packing=source.packing,
-        )
+            signal=signal,
+        ).with_resource_hints(**hint)
         return messages, ()
+    unreadable: tuple[beam.PCollection[DeadLetter], ...] = ()
     if isinstance(source, PubsubInput):
-        return pipeline | "Requests" >> beam.io.ReadFromPubSub(subscription=source.subscription), ()
-    lines, unreadable = pipeline | "Requests" >> RequestFolder(source.folder, poll_seconds=source.poll_seconds)
-    return lines, (unreadable,)
+        lines = pipeline | "Requests" >> beam.io.ReadFromPubSub(subscription=source.subscription)
+    else:
+        lines, bad = pipeline | "Requests" >> RequestFolder(source.folder, poll_seconds=source.poll_seconds)
+        unreadable = (bad,)
+    if signal is None:
+        return lines, unreadable
+    # Beam's own source takes no side input, and that of a folder has steps between that part the pipeline anyway
+    return lines | "Signal" >> signal.with_resource_hints(**hint), unreadable

@@ -58,13 +58,11 @@ def build_serve(pipeline: beam.Pipeline, config: ServeConfig) -> None:
         poll_seconds=config.resident.poll_seconds,
         notices=config.notices,
     )
-    lines, unreadable = read_requests(pipeline, config.requests)
-    # The side input parts the pipeline in two: what passes from one to the other goes through the runner and back, as
-    # the bytes that came in rather than as pickled requests, and many requests at a time.
     # All of these in one process: the signal tells the resident fleet that predicts, so they share a hint
     hint = config.hint
-    told = lines | "Signal" >> ReleaseSignal(generations, config.resident).with_resource_hints(**hint)
-    requests, bad = told | "Parse" >> ParseRequests().with_resource_hints(**hint)
+    signal = ReleaseSignal(generations, config.resident)
+    lines, unreadable = read_requests(pipeline, config.requests, signal, hint)
+    requests, bad = lines | "Parse" >> ParseRequests().with_resource_hints(**hint)
     handler = FleetModelHandler(config.resident, max_batch_rows=config.max_batch_rows)
     results = requests | "Predict" >> RunInference(handler).with_resource_hints(**hint)
     outcomes = Outcomes(together=takes_together(config.outcomes))

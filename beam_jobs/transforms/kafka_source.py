@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -17,7 +17,7 @@ from beam_jobs.transforms.kafka_partitions import KafkaPartitions, Start
 from beam_jobs.transforms.kafka_position import ENDLESS, Partition, Positions
 from beam_jobs.transforms.kafka_readers import READERS, Pace
 from beam_jobs.transforms.packs import Pack, Packing
-from beam_jobs.transforms.release_signal import NAMESPACE
+from beam_jobs.transforms.release_signal import NAMESPACE, ReleaseSignal, SignalReader
 from modelfleet.spec.kafka_client import KafkaClient
 
 EVERYTHING = (GlobalWindow(),)
@@ -30,17 +30,32 @@ BEHIND_SECONDS = 1.0
 
 
 class _ReadPartition(beam.DoFn):
-    def __init__(self, client: KafkaClient, topic: str, group: str, pace: Pace, packing: Packing | None) -> None:
+    def __init__(
+        self,
+        client: KafkaClient,
+        topic: str,
+        group: str,
+        pace: Pace,
+        packing: Packing | None,
+        signal: SignalReader | None = None,
+    ) -> None:
         self._client = client
         self._topic = topic
         self._group = group
         self._pace = pace
         self._packing = packing
+        self._signal = signal
         self._read = Metrics.counter(NAMESPACE, "kafka_messages_read")
         self._lost = Metrics.counter(NAMESPACE, "kafka_messages_lost")
 
     def setup(self) -> None:
+        if self._signal is not None:
+            self._signal.setup()
         READERS.open()
+
+    def start_bundle(self) -> None:
+        if self._signal is not None:
+            self._signal.start_bundle()
 
     def teardown(self) -> None:
         READERS.close()
@@ -49,7 +64,9 @@ class _ReadPartition(beam.DoFn):
     def process(
         self,
         element: Partition,
-        # Before the tracker: Beam fills it in by its place, and those of a splittable DoFn by their names
+        generations: Iterable[int],
+        # Before the tracker: Beam fills these in by their place, and those of a splittable DoFn by their names
+        window: Any = beam.DoFn.WindowParam,
         finalizer: Any = beam.DoFn.BundleFinalizerParam,
         tracker: Any = beam.DoFn.RestrictionParam(Positions()),
         watermark: Any = beam.DoFn.WatermarkEstimatorParam(ManualWatermarkEstimator.default_provider()),
@@ -58,6 +75,8 @@ class _ReadPartition(beam.DoFn):
         if topic != self._topic:  # out of a checkpoint of the time when the spec named another
             tracker.try_claim(ENDLESS)
             return
+        if self._signal is not None:
+            self._signal.read(generations)
         key, reader = READERS.get(self._client, self._group, topic, number)
         pace = self._pace
         position = tracker.current_restriction().start
@@ -134,6 +153,8 @@ class KafkaSource(beam.PTransform):
         discover_seconds: How often to look for new partitions.
         pace: How much is read at once.
         packing: How large a pack may become; None emits each message by itself.
+        signal: Told of in passing, even while no message comes; None means nothing. Reading begins a stage anyway, so
+            here a side input costs the messages nothing.
     """
 
     def __init__(
@@ -146,13 +167,16 @@ class KafkaSource(beam.PTransform):
         discover_seconds: float = 10.0,
         pace: Pace | None = None,
         packing: Packing | None = None,
+        signal: ReleaseSignal | None = None,
     ) -> None:
         super().__init__()
         self._partitions = KafkaPartitions(client, topic, group=group, start=start, discover_seconds=discover_seconds)
-        self._read = _ReadPartition(client, topic, group, pace or Pace(), packing)
+        reader = None if signal is None else signal.reader()
+        self._generations: Any = () if signal is None else signal.side_input
+        self._read = _ReadPartition(client, topic, group, pace or Pace(), packing, reader)
         self._emits: Any = bytes if packing is None else Pack
 
     def expand(self, pbegin: beam.pvalue.PBegin) -> beam.PCollection[bytes | Pack]:
         """Apply to the pipeline itself."""
-        read = beam.ParDo(self._read).with_output_types(self._emits)
+        read = beam.ParDo(self._read, self._generations).with_output_types(self._emits)
         return pbegin | "Partitions" >> self._partitions | "Read" >> read

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from modelfleet.serving.answer import Answer, DeadLetter
+from modelfleet.serving.answer import DeadLetter
+from modelfleet.serving.chunk_answer import AnyAnswer, read_answer
 from tests.conftest import REPOSITORY
 from tests.kafka.broker import Broker, Tail
 from tests.streaming.conftest import Live, Shop, shop_spec
@@ -54,8 +55,8 @@ class KafkaShop(Shop):
         """Send requests; they are on the broker when this returns."""
         self.broker.send(self.requests, lines)
 
-    def answers(self) -> list[Answer]:
-        return [Answer.from_json(message.value()) for message in self.tails["answers"].messages()]
+    def answers(self) -> list[AnyAnswer]:
+        return [read_answer(message.value()) for message in self.tails["answers"].messages()]
 
     def dead_letters(self) -> list[DeadLetter]:
         return [DeadLetter.from_json(message.value()) for message in self.tails["dead_letters"].messages()]

@@ -10,14 +10,18 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from modelfleet.engines.operate import drain_serving, stop_serving
 from modelfleet.engines.serve import serving_status
 from modelfleet.serving.answer import DeadLetter
+from modelfleet.serving.arrow_answer import ArrowAnswer
+from modelfleet.serving.chunk_answer import AnyAnswer, read_answer
 from modelfleet.serving.lease import LeaseFolder
 from tests.kafka.conftest import MOST_BYTES
+from tests.serving.arrow_streams import stream
 
 pytestmark = [pytest.mark.flink, pytest.mark.kafka]
 
@@ -46,6 +50,11 @@ def workers(live) -> set[int]:
     return {lease.pid for lease in leases if lease.job == live.job.name}
 
 
+def sent_letters(shop, first: int) -> list[Any]:
+    """Return the messages of the dead letters, from a position on."""
+    return shop.tails["dead_letters"].messages()[first:]
+
+
 def ends(shop) -> dict[int, int]:
     """Return where each partition of the requests' topic ends."""
     return Counter(message.partition() for message in shop.broker.read(shop.requests))
@@ -59,10 +68,39 @@ def test_requests_in_answers_and_dead_letters_out(streaming):
     assert len(shop.ask(20)) == 20
     shop.until(lambda: len(shop.dead_letters()) == before + len(bad))
     assert {letter.original_bytes() for letter in shop.dead_letters()[before:]} == set(bad)
-    for name, kind in (("answers", "request_id"), ("dead_letters", "request_id")):
-        for message in shop.tails[name].messages():
-            known = json.loads(message.value())[kind]
-            assert message.key() == (known.encode() if known is not None else None)
+    for message in shop.tails["answers"].messages():
+        assert message.key() == read_answer(message.value()).request_id.encode()
+    for letter in sent_letters(shop, before):
+        known = json.loads(letter.value())["request_id"]
+        assert letter.key() == (known.encode() if known is not None else None)
+
+
+def test_a_chunk_of_arrow_is_answered_by_one_message_of_arrow_and_what_is_none_is_a_dead_letter(streaming):
+    shop = streaming.shop
+    before = len(shop.dead_letters())
+    rows = {"store": ["a", "b", "nowhere"], "x": [1.0, None, 3.0]}
+    good = stream(rows, {"request_id": "by arrow", "event_time": "2026-01-31T12:00:00Z"})
+    bad = [stream(rows, {}), good[:-40]]
+    shop.drop([shop.request(), good, *bad, json.dumps({"request_id": "as json", "columns": rows}).encode()])
+    shop.sent += ["by arrow", "as json"]
+    ours: dict[str, AnyAnswer] = {}
+
+    def all_there() -> bool:
+        ours.update((one.request_id, one) for one in shop.answers() if one.request_id in ("by arrow", "as json"))
+        return len(ours) == 2 and len(shop.dead_letters()) == before + 2 + len(bad)
+
+    shop.until(all_there)
+    answer = ours["by arrow"]
+    assert isinstance(answer, ArrowAnswer)
+    assert answer.event_time == "2026-01-31T12:00:00+00:00"
+    found, expected = (json.loads(one.to_json()) for one in (answer, ours["as json"]))
+    for name in ("entity", "prediction", "score", "served_by", "error", "generation"):
+        assert found[name] == expected[name]
+    assert found["prediction"][2] is None
+    keys = Counter(letter.key() for letter in sent_letters(shop, before))
+    assert keys == {b"by arrow#2": 1, b"as json#2": 1, b"by arrow": 1, None: 1}
+    originals = [letter.original_bytes() for letter in shop.dead_letters()[before:] if letter.stage == "parse"]
+    assert sorted(originals) == sorted(bad)
 
 
 def test_the_event_time_is_the_payloads_not_the_messages(streaming):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from beam_jobs.transforms.release_signal import _Signal
+from beam_jobs.transforms.release_signal import SignalReader, _Signal
 from modelfleet.serving.resident import get_resident
 from modelfleet.serving.resident_config import ResidentConfig
 
@@ -25,7 +25,7 @@ def test_the_side_input_is_read_once_per_bundle(shop) -> None:
     shop.release()
     folders = shop.folders
     config = ResidentConfig(fleet="shop", releases=str(folders.releases), leases=str(folders.leases), poll_seconds=60.0)
-    signal = _Signal(config)
+    signal = _Signal(SignalReader(config))
     signal.setup()
     resident = get_resident(config)
     try:

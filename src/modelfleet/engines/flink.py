@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from modelfleet.errors import EngineUnavailableError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from modelfleet.engines.job_server import JobServer
@@ -77,6 +78,37 @@ def find_job(server: JobServer, name: str) -> FlinkJob | None:
         EngineUnavailableError: A cluster does not answer.
     """
     return next((job for job in list_jobs(server) if job.name == name and job.state not in ENDED), None)
+
+
+def wait_for_job(server: JobServer, name: str, *, seconds: float, refused: Callable[[], bool]) -> FlinkJob:
+    """Return a job that was just submitted, once Flink has begun it: with its checkpoint, if it has one.
+
+    Args:
+        server: Where it was submitted.
+        name: Its name.
+        seconds: How long to wait.
+        refused: Whether the job server says that the job has ended; a job that Flink refuses at once may never be
+            seen in a cluster. Asked once a second.
+
+    Raises:
+        EngineUnavailableError: Flink does not begin it.
+    """
+    seen, ask_at = False, time.monotonic() + 1.0
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with contextlib.suppress(EngineUnavailableError):  # busy starting
+            job = find_job(server, name)
+            if job is not None and job.state != "INITIALIZING":
+                return job
+            if job is None and seen:  # such as a checkpoint that cannot be read
+                break
+            seen = job is not None
+            if time.monotonic() > ask_at:
+                if refused():
+                    break
+                ask_at = time.monotonic() + 1.0
+        time.sleep(0.2)
+    raise EngineUnavailableError(f"job '{name}' was submitted but Flink did not start it")
 
 
 def refresh(job: FlinkJob) -> FlinkJob | None:

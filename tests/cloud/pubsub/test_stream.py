@@ -23,11 +23,13 @@ from beam_jobs.transforms.outcomes import Outcomes
 from beam_jobs.transforms.request_parsing import ParseRequests
 from modelfleet.loop.promote import promote
 from modelfleet.loop.register import register
+from modelfleet.serving.chunk_answer import read_answer
 from modelfleet.serving.resident import get_resident
 from modelfleet.serving.resident_config import ResidentConfig
 from tests.cloud.pubsub.conftest import Pubsub
 from tests.loop.conftest import Shop, families
 from tests.releases.notices_contract import until
+from tests.serving.arrow_streams import stream as arrow_stream
 
 assert families  # a fixture of every test here
 
@@ -58,7 +60,7 @@ class Stream:
 
     def look(self) -> None:
         for message in self._pubsub.pull(self._answers):
-            answer = json.loads(message.data)
+            answer = json.loads(read_answer(message.data).to_json())
             self.answers.setdefault(answer["request_id"], answer)
         self.letters += [json.loads(message.data) for message in self._pubsub.pull(self._letters)]
 
@@ -95,17 +97,19 @@ def test_requests_are_answered_across_a_swap_and_none_is_lost(
     for number in range(5):
         stream.ask(f"before-{number}")
     stream.ask("unknown", store="nobody's")
+    stream.send(arrow_stream({"store": ["a", "nobody's"], "x": [1.0, 1.0]}, {"request_id": "arrow"}))
     stream.send(b"not JSON")
     stream.send(b'{"request_id": "no number", "row": {"store": "a", "x": "many"}}')
-    until(lambda: bool(stream.look()) or (len(stream.answers) >= 6 and len(stream.letters) >= 2))
+    until(lambda: bool(stream.look()) or (len(stream.answers) >= 7 and len(stream.letters) >= 2))
     release(shop, 2.0)
     until(lambda: get_resident(config).generation == 2)
     for number in range(5):
         stream.ask(f"after-{number}")
-    until(lambda: bool(stream.look()) or len(stream.answers) >= 11)
+    until(lambda: bool(stream.look()) or len(stream.answers) >= 12)
     seen = {name: (one["generation"], one["prediction"]) for name, one in stream.answers.items()}
     assert {seen[f"before-{number}"] for number in range(5)} == {(1, 1.0)}
     assert {seen[f"after-{number}"] for number in range(5)} == {(2, 2.0)}
     assert stream.answers["unknown"]["served_by"] == "pooled"
+    assert stream.answers["arrow"]["served_by"] == ["entity", "pooled"]
     assert {letter["request_id"] for letter in stream.letters} == {None, "no number"}
     assert len(stream.letters) == 2
