@@ -9,11 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from modelfleet.home import Home
 
 if TYPE_CHECKING:
     from tests.kafka.broker import Broker
+
+# A busy machine makes no example slow; and that a fixture is made once for all of them is meant
+settings.register_profile(
+    "busy", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
+settings.load_profile("busy")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

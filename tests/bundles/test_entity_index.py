@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelfleet.bundles import entity_index
 from modelfleet.bundles.entity_index import EntityIndex
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(max_size=4), unique=True), st.lists(st.text(max_size=4)))
 def test_it_finds_what_a_dictionary_finds(keys: list[str], others: list[str]) -> None:
     index = EntityIndex(pa.array(keys, pa.string()))

@@ -9,7 +9,7 @@ import shutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelfleet.bundles.loaded import LoadedBundle
@@ -81,7 +81,7 @@ def test_every_file_truncated_altered_or_missing(bundle, verify):
     assert LoadedBundle(Bundle.open(bundle.path, sha256=bundle.sha256, verify=verify)).entities
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_any_damage_to_any_byte_is_found(bundle, data):
     files = ["bundle.json", "index.parquet", *[f.path for f in bundle.manifest.files]]
@@ -100,7 +100,7 @@ def test_any_damage_to_any_byte_is_found(bundle, data):
         file.write_bytes(good)
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=100)
 @given(
     text=st.one_of(
         st.binary(max_size=50),

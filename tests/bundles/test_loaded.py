@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelfleet.bundles.loaded import LoadedBundle
@@ -87,7 +87,7 @@ def test_a_damaged_file_is_refused_when_it_is_needed(constant, tmp_path):
         loaded.predict_encoded(constant.encode(2), ["a", "c"])
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(st.lists(st.sampled_from([*"abcdefgh", "new"])))
 def test_rows_of_any_mixture_get_their_own_models_answers(constant, entities):
     values = {entity: float(i) for i, entity in enumerate("abcdefgh", start=1)}

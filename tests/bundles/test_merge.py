@@ -27,7 +27,7 @@ def write(constant, folder, models, pooled, **more):
     return constant.write_bundle(folder, shards, pooled=pooled, **more)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_merging(constant, data):
     old = data.draw(FLEETS, "champion")

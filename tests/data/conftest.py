@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
 
 from modelfleet.data.arrow_stream import from_bytes
 from modelfleet.data.batch import typed_batches
@@ -24,10 +23,6 @@ from modelfleet.spec import FleetSpec, parse_spec
 
 REPOSITORY = Path(__file__).parents[2]
 LOCAL = ["--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner", "--direct_num_workers=1"]
-
-# No property here is about time, and a busy machine must not fail one
-settings.register_profile("data", deadline=None)
-settings.load_profile("data")
 
 MakeSpec = Callable[..., FleetSpec]
 StartRun = Callable[..., Run]

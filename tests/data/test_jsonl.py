@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelfleet.data.files import DataFile
@@ -30,7 +30,6 @@ def texts(table) -> dict[str, list[str | None]]:
     return {name: as_text(table[name]).to_pylist() for name in table.column_names if name != LINE}
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_arrow_and_python_read_the_same_texts(data: st.DataObject) -> None:
     kinds = data.draw(st.lists(st.sampled_from(sorted(SCALARS)), min_size=1, unique=True))

@@ -129,7 +129,7 @@ def test_nobody_to_choose_from() -> None:
     assert fleet.winners(scores_of(fleet, none)).tolist() == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.integers(0, 12), min_size=1, max_size=8),
     st.integers(0, 2**32 - 1),
@@ -154,7 +154,7 @@ def test_neither_the_order_of_candidates_nor_the_shards_matter(
     np.testing.assert_allclose(np.concatenate([scores_of(apart, part) for part in parts]), scores, atol=1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 30))
 def test_squares_are_those_of_the_differences(seed: int, rows: int) -> None:
     losses = np.random.default_rng(seed).normal(size=(rows, 3))

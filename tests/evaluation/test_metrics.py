@@ -75,7 +75,7 @@ def _calibration_error(probability: np.ndarray, outcome: np.ndarray, bins: int =
 
 
 @pytest.mark.parametrize("classes", [2, 3, 5])
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_classification_equals_scikit_learn(classes: int, data: st.DataObject) -> None:
     p, y, segment, size = data.draw(classified(classes))
@@ -87,7 +87,7 @@ def test_classification_equals_scikit_learn(classes: int, data: st.DataObject) -
             np.testing.assert_allclose(found[name][s], expected, rtol=1e-9, atol=1e-12, err_msg=f"{name} of {s}")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(st.integers(0, 2), st.floats(-50, 50), st.floats(-50, 50)), max_size=30))
 def test_regression_equals_scikit_learn(rows: list[tuple[int, float, float]]) -> None:
     segment = np.array([r[0] for r in rows], dtype=np.int64)
@@ -108,7 +108,7 @@ def test_regression_equals_scikit_learn(rows: list[tuple[int, float, float]]) ->
             np.testing.assert_allclose(found["r2"][s], sk.r2_score(y[own], p[own]), rtol=1e-6, atol=1e-9)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(data=st.data())
 def test_several_at_once_are_what_each_is_alone(data: st.DataObject) -> None:
     p, y, segment, size = data.draw(classified(3))
@@ -144,7 +144,7 @@ def test_all_scores_tied_is_chance() -> None:
     assert found["roc_auc"][0] == 0.5
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.data())
 def test_ranks_are_the_same_bits_with_and_without_numba(data: st.DataObject) -> None:
     p, y, segment, size = data.draw(classified(2))
@@ -159,7 +159,7 @@ def test_numba_is_in_use_here() -> None:
     assert ranking._compiled() is not None
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.data(), task=st.sampled_from(list(Task)))
 def test_every_nan_has_a_reason_and_nothing_else_has(data: st.DataObject, task: Task) -> None:
     p, y, segment, size = data.draw(classified(2 if task is Task.BINARY else 3))

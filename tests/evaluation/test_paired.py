@@ -16,7 +16,7 @@ def paired_difference(a, b, row_hash, segment, n_segments):
     return Observations.group(row_hash, segment, n_segments).difference(a, b)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 9), losses, losses), max_size=40))
 def test_matches_averaging_by_hand(rows: list[tuple[int, int, float, float]]) -> None:
     segment = np.array([r[0] for r in rows], dtype=np.int64)

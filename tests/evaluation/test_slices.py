@@ -31,7 +31,7 @@ def _holdout(target: np.ndarray, bounds: list[int], hashes: np.ndarray) -> Holdo
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(

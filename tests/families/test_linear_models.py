@@ -187,7 +187,7 @@ def test_without_numba_the_models_are_the_same(
     np.testing.assert_allclose(one, other, rtol=1e-8, atol=1e-9)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     seed=st.integers(0, 10_000),
     classes=st.integers(2, 5),

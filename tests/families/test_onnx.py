@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
@@ -242,7 +242,7 @@ def test_loading_needs_no_files(one, tmp_path):
     assert elsewhere.load(fitted.models).predict(shard.rows, np.zeros(40, dtype=np.int32)).shape == (40, 2)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100)
 @given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=4), st.booleans())
 def test_damaged_bytes_are_refused_or_answer(one, brought_models, changes, cut):
     schema, shard = one

@@ -125,7 +125,7 @@ def shards(draw):
     return rows, bounds
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     shards(),
     st.sampled_from(["onehot", "ordinal"]),

@@ -93,7 +93,7 @@ def test_kernels_grow_scikit_learns_trees(task, missing, weights, depth, leaf):
         check(rng, task, missing, weights, depth, leaf)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**32),
     task=st.sampled_from(Task),

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import xgboost
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelfleet.errors import BundleError
@@ -149,7 +149,7 @@ def damage(draw):
     return draw(st.lists(st.integers(0, 10**6), min_size=1, max_size=9)), draw(value)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300)
 @given(damage())
 def test_no_damaged_model_gets_past_the_check(trained, hurt):
     """XGBoost would crash the process on many of these."""

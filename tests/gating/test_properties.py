@@ -42,7 +42,7 @@ def fleets(draw: st.DrawFn) -> list[Row]:
     return rows
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(rows=fleets(), intent=INTENTS, force=st.booleans(), seed=st.randoms(use_true_random=False))
 def test_order_does_not_matter(case: SimpleNamespace, rows: list[Row], intent: Any, force: bool, seed: Any) -> None:
     def outcome(order: list[Row]) -> Any:
@@ -54,7 +54,7 @@ def test_order_does_not_matter(case: SimpleNamespace, rows: list[Row], intent: A
     assert outcome(rows) == outcome(shuffled)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(rows=fleets(), intent=INTENTS, gain=st.floats(0, 0.5), which=st.integers(0, 7))
 def test_a_better_candidate_is_never_turned_down(
     case: SimpleNamespace, rows: list[Row], intent: Any, gain: float, which: int
@@ -69,7 +69,7 @@ def test_a_better_candidate_is_never_turned_down(
     assert before <= after
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(rows=fleets(), intent=INTENTS, force=st.booleans(), least=st.floats(0, 1))
 def test_nothing_outside_a_threshold_is_accepted(
     case: SimpleNamespace, rows: list[Row], intent: Any, force: bool, least: float
@@ -86,7 +86,7 @@ def test_nothing_outside_a_threshold_is_accepted(
     assert found.refused == (not found.changes)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(rows=fleets(), intent=INTENTS)
 def test_every_decision_agrees_with_who_serves(case: SimpleNamespace, rows: list[Row], intent: Any) -> None:
     owned = {row["entity"]: row["has_champion"] for row in rows}

@@ -29,7 +29,7 @@ def test_student_of_the_extremes() -> None:
     np.testing.assert_array_equal(found, [0.0, 1.0, 0.5, np.nan])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.floats(0, 1), max_size=40))
 def test_benjamini_hochberg_equals_scipy(values: list[float]) -> None:
     p = np.array(values, dtype=float)

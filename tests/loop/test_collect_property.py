@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelfleet.releases.ledger import Ledger
@@ -28,7 +28,7 @@ acts = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(acts, st.integers(1, 4), st.sampled_from([0, 2]))
 def test_nothing_that_anything_needs_is_ever_removed(tmp_path_factory, acts, generations, days):
     """The needs are worked out here once more, from what was done; what none of them names must be gone."""

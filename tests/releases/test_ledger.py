@@ -9,7 +9,7 @@ import sys
 import threading
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelfleet.errors import ReleaseConflictError, ReleaseError
@@ -145,7 +145,7 @@ def test_a_damaged_release_is_passed_over(ledger, ref, damage, message, caplog):
     assert (third.generation, third.previous) == (3, 1)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150)
 @given(data=st.data())
 def test_no_release_file_crashes_a_reader(ledger, ref, data):
     if ledger.latest() is None:

@@ -6,7 +6,7 @@ import contextlib
 import threading
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelfleet.errors import InputError, LedgerEmptyError, PinnedError, ReleaseConflictError, RetryableError
@@ -131,7 +131,7 @@ def test_a_pin_among_many_promoters_is_never_overruled(three):
     assert three.ledger.latest() == held
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(st.lists(st.sampled_from(["promote", "rollback", "pin", "unpin"]), max_size=10))
 def test_whatever_happens_the_state_is_that_of_the_last_pin_or_unpin(tmp_path_factory, monkeypatch, acts):
     from modelfleet.releases import promote as module

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelfleet.errors import InputError, ReleaseError, SignatureError
@@ -101,7 +101,7 @@ def test_an_altered_release_is_no_release(signed, reader, ref, fields, message):
     assert reader.latest() is None
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200)
 @given(data=st.data())
 def test_no_change_of_a_byte_changes_what_is_believed(signed, reader, ref, data):
     """Either the file is refused, or it means the same: spaces and the order of names are nothing."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelfleet.errors import SpecError
@@ -136,7 +136,6 @@ def test_whole_paths_may_be_overridden(spec: FleetSpec) -> None:
         },
     )
 )
-@settings(deadline=None)
 def test_a_spec_written_as_json_reads_back_equal_and_patches_apply(patch: dict[str, Any]) -> None:
     spec = override(load_spec(REPOSITORY / "fleets" / "income.yaml"), patch)
     assert FleetSpec.model_validate_json(spec.model_dump_json()) == spec
