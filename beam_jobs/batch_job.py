@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,13 +14,19 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, SetupOptions, StandardOptions
 
 from modelfleet.compiling import NOTE
-from modelfleet.engines.dataflow_jobs import DataflowJobs, console_url
+from modelfleet.engines.dataflow_jobs import DataflowJob, DataflowJobs, console_url
 from modelfleet.errors import CloudSetupError, EngineUnavailableError
 
 logger = logging.getLogger(__name__)
 
 DATAFLOW_LOG = "apache_beam.runners.dataflow.dataflow_runner"
 """Beam's logger that tells of a job's states and messages while it is waited for."""
+
+
+END_SECONDS = 900.0
+"""Longest wait for a job that somebody has cancelled: Dataflow takes minutes to give its machines back."""
+
+POLL_SECONDS = 2.0
 
 
 class Stopped(BaseException):
@@ -30,8 +37,9 @@ def run_to_end(options: PipelineOptions, build: Callable[[beam.Pipeline], None])
     """Run a pipeline and wait for its end.
 
     On Dataflow a job of the same name that is still active is waited for instead: it was submitted by a launcher that
-    died. A launcher that is asked to end (SIGTERM, Ctrl-C) cancels its job, unless whoever started it has died: the
-    next try will find the job.
+    died. One that was asked to end is waited out first, for Dataflow gives a name to one job at a time. A launcher that
+    is asked to end (SIGTERM, Ctrl-C) cancels its job, unless whoever started it has died: the next try will find the
+    job.
 
     Args:
         options: Beam's.
@@ -113,18 +121,34 @@ def submitted(pipeline: beam.Pipeline) -> Any:
 
 
 def _active(options: PipelineOptions) -> Any | None:
-    """Return Beam's handle of the job that has the name of the options and has not ended; None where there is none."""
+    """Return Beam's handle of the job that has the name of the options; None once there is none."""
     from apache_beam.runners.dataflow.dataflow_runner import DataflowPipelineResult, DataflowRunner
     from apache_beam.runners.dataflow.internal.apiclient import DataflowApplicationClient
 
     cloud = options.view_as(GoogleCloudOptions)
-    job = DataflowJobs(cloud.project, cloud.region).find(cloud.job_name)
-    if job is None or job.ending:
+    jobs = DataflowJobs(cloud.project, cloud.region)
+    job = jobs.find(cloud.job_name)
+    if job is None:
+        return None
+    if job.ending:
+        _wait_for_its_end(jobs, job)
         return None
     logger.warning("job %s of the name %s is active already; waiting for it", job.job_id, job.name)
     runner = DataflowRunner()
     runner.dataflow_client = DataflowApplicationClient(options)
     return DataflowPipelineResult(runner.dataflow_client.get_job(job.job_id), runner, options)
+
+
+def _wait_for_its_end(jobs: DataflowJobs, job: DataflowJob) -> None:
+    logger.warning("job %s of the name %s is still %s; waiting for its end", job.job_id, job.name, job.state)
+    deadline = time.monotonic() + END_SECONDS
+    while not (now := jobs.get(job.job_id)).ended:
+        if time.monotonic() > deadline:
+            raise EngineUnavailableError(
+                f"job {job.job_id} has the name '{job.name}' and is still {now.state} after {END_SECONDS:.0f} s: "
+                f"see {job.url}"
+            )
+        time.sleep(POLL_SECONDS)
 
 
 @contextmanager

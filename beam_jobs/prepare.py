@@ -10,13 +10,17 @@ from collections.abc import Sequence
 from beam_jobs.launcher import launch
 from modelfleet.data.bigquery import fetch_table, is_table
 from modelfleet.data.plan import make_plan
-from modelfleet.data.prepared import clear_results, read_error
+from modelfleet.data.prepared import RESULTS, SHARDS, clear_results, read_error
 from modelfleet.data.reading import pieces_of
 from modelfleet.errors import DataError, SpecError
 from modelfleet.run import Run
 from modelfleet.spec.evaluation import check_slices
 from modelfleet.spec.fleet import FleetSpec
 from modelfleet.training.recipes import make_families
+from modelfleet.whole_file import write_whole
+from modelfleet.workplace import INPUTS, Workplace
+
+CHAMPION_INDEX = "champion_index.parquet"
 
 log = logging.getLogger("modelfleet.prepare")
 
@@ -35,12 +39,8 @@ def prepare(run: Run, options: Sequence[str]) -> None:
     if run.has("prepare"):
         log.info("run %s is prepared already", run.record.run_id)
         return
-    champion = run.champion()
-    plan = make_plan(
-        _with_data_here(run),
-        entities=run.entities,
-        champion_index=None if champion is None else str(champion.path / champion.manifest.index.path),
-    )
+    place = run.workplace()
+    plan = make_plan(_with_data_here(run), entities=run.entities, champion_index=_champion_index(run, place))
     # What the step 'train' would refuse is refused before anybody waits for it
     make_families(run.spec.model, plan.outline())
     try:
@@ -59,10 +59,14 @@ def prepare(run: Run, options: Sequence[str]) -> None:
 
     def build(pipeline: beam.Pipeline) -> None:
         clear_results(run.folder)
-        build_prepare(pipeline, plan, pieces, str(run.folder))
+        place.clear(f"{SHARDS}/*", *RESULTS)
+        place.send("run.json", "spec.json", CHAMPION_INDEX, inputs=plan.files)
+        build_prepare(pipeline, plan, pieces, place)
 
     if not run_to_end(PipelineOptions(list(options)), build):
         return
+    place.fetch(f"{SHARDS}/*", *RESULTS)
+    place.clear(f"{INPUTS}/*")
     error = read_error(run.folder)
     if error is not None:
         raise DataError(error)
@@ -76,6 +80,18 @@ def prepare(run: Run, options: Sequence[str]) -> None:
     if summary["columns_ignored"]:
         names = ", ".join(f"{name} ({reason})" for name, reason in summary["columns_ignored"].items())
         log.warning("columns that are no features: %s", names)
+
+
+def _champion_index(run: Run, place: Workplace) -> str | None:
+    """Return where workers find the champion's index: its path, or its name in the run's folder if that is copied."""
+    champion = run.champion()
+    if champion is None:
+        return None
+    index = champion.path / champion.manifest.index.path
+    if place.url is None:
+        return str(index)
+    write_whole(run.folder / CHAMPION_INDEX, index.read_bytes())
+    return CHAMPION_INDEX
 
 
 def _with_data_here(run: Run) -> FleetSpec:

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import logging
 import shutil
 import sys
@@ -18,14 +19,16 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_jobs.batch_job import run_to_end
 from beam_jobs.launcher import launch
-from beam_jobs.pipelines.score import ScoreConfig, build_score
+from beam_jobs.pipelines.score import PARTS, ScoreConfig, build_score
 from modelfleet.data.reading import pieces_of
 from modelfleet.errors import LedgerEmptyError
 from modelfleet.home import Home
 from modelfleet.releases.ledger import Ledger
 from modelfleet.serving.loading import load_release
 from modelfleet.serving.score_piece import files_to_score
+from modelfleet.serving.scored_file import bad_rows_path
 from modelfleet.spec.fleet import FleetSpec
+from modelfleet.workplace import INPUTS, Workplace
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +45,13 @@ def main(arguments: list[str] | None = None) -> int:
     return launch(lambda: _score(known, rest))
 
 
+def _workplace(spec: FleetSpec, fleet_home: Path, output: Path) -> Workplace:
+    """Return where the parts of an output are made; the same place for the same output, so that a retry finds it."""
+    above = Home.at(fleet_home.parents[1]).fleet(fleet_home.name).shared_scores if spec.engine == "dataflow" else None
+    name = hashlib.sha256(str(output).encode()).hexdigest()[:16]
+    return Workplace.at(output.with_name(f".{output.name}.work"), above and above / name)
+
+
 def _score(known: argparse.Namespace, rest: list[str]) -> None:
     spec = FleetSpec.model_validate_json(known.spec.read_bytes())
     fleet_home: Path = known.fleet_home.absolute()
@@ -53,12 +63,12 @@ def _score(known: argparse.Namespace, rest: list[str]) -> None:
     fleet = load_release(release, fleet=spec.fleet, lazy=spec.engine == "local")
     data, files = files_to_score(spec, known.input, fleet.schemas.values())
     output = known.output.absolute()
-    parts = output.with_name(f".{output.name}.parts")
+    place = _workplace(spec, fleet_home, output)
     config = ScoreConfig(
         fleet=spec.fleet,
         release=release.model_dump_json(),
         data=data.model_dump_json(exclude_unset=True),
-        parts=str(parts),
+        place=place,
         output=str(output),
         alone=spec.engine == "local",
         threads=spec.worker_threads,
@@ -66,13 +76,20 @@ def _score(known: argparse.Namespace, rest: list[str]) -> None:
     )
 
     def build(pipeline: beam.Pipeline) -> None:
-        shutil.rmtree(parts, ignore_errors=True)
-        if spec.engine != "local":
-            parts.mkdir(parents=True)
+        shutil.rmtree(place.folder, ignore_errors=True)
+        place.clear(f"{PARTS}/*", "*")
+        place.send(inputs=files)
         build_score(pipeline, [piece for file in files for piece in pieces_of(file)], config)
 
     if not run_to_end(PipelineOptions(rest), build):
         return
+    if place.url is not None:
+        bad_rows_path(output).unlink(missing_ok=True)
+        place.fetch("*.parquet")
+        for made in Path(place.folder).glob("*.parquet"):
+            made.replace(output.with_name(made.name))
+        place.clear(f"{PARTS}/*", f"{INPUTS}/*", "*")
+    shutil.rmtree(place.folder, ignore_errors=True)
     logger.info("generation %d scored %s into %s", release.generation, known.input, output)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -22,7 +23,15 @@ from apache_beam.options.pipeline_options import PipelineOptions  # noqa: E402
 from beam_jobs.batch_job import run_to_end  # noqa: E402
 from beam_jobs.launcher import launch  # noqa: E402
 from beam_jobs.pipelines.train import build_train  # noqa: E402
-from modelfleet.training.job import TrainingJob  # noqa: E402
+from modelfleet.data.prepared import SHARDS  # noqa: E402
+from modelfleet.training.job import FACTS_OF_A_RUN, TrainingJob  # noqa: E402
+from modelfleet.training.trial import FITTED  # noqa: E402
+
+CANDIDATE = ("candidate/pooled/*", "candidate/shards/*", "candidate/*")
+"""Where the candidate's files are; its manifest is among the last."""
+
+RESULTS = ("evaluation.parquet", "slices.parquet", "candidates.parquet", "train.json")
+"""What is left beside the candidate; the last is written last."""
 
 logger = logging.getLogger(__name__)
 
@@ -39,13 +48,22 @@ def train(folder: Path, options: list[str]) -> None:
     """
     job = TrainingJob.load(folder).ready()  # wrong input fails here, not on a worker
     job.check_entities()
+    place = job.run.workplace()
 
     def build(pipeline: beam.Pipeline) -> None:
         (folder / "train.json").unlink(missing_ok=True)  # what it tells of is about to be replaced
-        build_train(pipeline, job)
+        failed_before = place.has("quarantine.json")  # the step before leaves none there, and one that succeeds neither
+        place.clear(*CANDIDATE, f"{FITTED}/*", *RESULTS)
+        place.send(*FACTS_OF_A_RUN)
+        place.send(f"{SHARDS}/*", again=failed_before)  # whatever was wrong with them there
+        build_train(pipeline, job, place)
 
     if not run_to_end(PipelineOptions(options, save_main_session=False), build):
         return
+    if place.url is not None:
+        shutil.rmtree(job.run.candidate, ignore_errors=True)
+    place.fetch(*CANDIDATE, *RESULTS)
+    place.clear(*CANDIDATE, f"{FITTED}/*", f"{SHARDS}/*", "*")
     report = job.run.read("train")
     logger.info(
         "%s models of %s entities trained and evaluated in %.1f s; %s could not be fitted, %s are quarantined",

@@ -14,10 +14,11 @@ from beam_jobs.transforms.whole_data import PrepareData
 from modelfleet.data.batch import piece_groups
 from modelfleet.data.plan import PreparePlan
 from modelfleet.data.reading import Piece
+from modelfleet.workplace import Workplace
 
 
 def build_prepare(
-    pipeline: beam.Pipeline, plan: PreparePlan, pieces: Sequence[Piece], folder: str
+    pipeline: beam.Pipeline, plan: PreparePlan, pieces: Sequence[Piece], place: Workplace
 ) -> beam.PCollection[str]:
     """Add the prepare step to a pipeline.
 
@@ -28,20 +29,20 @@ def build_prepare(
         pipeline: Where to add it.
         plan: What to do with the rows.
         pieces: What to read; at least one.
-        folder: The run's folder; its folder of shards exists.
+        place: The run's folder; its folder of shards exists.
 
     Returns:
         One element, the folder, when everything is written.
     """
     if plan.spec.engine == "local":
-        alone = PrepareData(plan, pieces, folder, plan.spec.worker_threads)
+        alone = PrepareData(plan, pieces, place.folder, plan.spec.worker_threads)
         return pipeline | "Start" >> beam.Impulse() | "Prepare the data" >> beam.ParDo(alone)
     groups = [[piece_tuple(piece) for piece in group] for group in piece_groups(pieces)]
     listed = pipeline | "List pieces" >> beam.Create(groups)
     if len(groups) > 1:
         listed |= "Spread pieces over workers" >> beam.Reshuffle()
     hinted = with_hint(plan.spec, plan.spec.resources.hints.prepare)
-    typed = listed | "Type rows" >> hinted(beam.ParDo(TypeRows(plan)).with_outputs(FACTS, main="rows"))
+    typed = listed | "Type rows" >> hinted(beam.ParDo(TypeRows(plan, place)).with_outputs(FACTS, main="rows"))
     resolved = (
         typed[FACTS]
         | "Give facts one key" >> beam.Map(lambda facts: (b"", facts)).with_output_types(tuple[bytes, bytes])
@@ -51,6 +52,6 @@ def build_prepare(
     profiles = (
         typed.rows
         | "Gather shards" >> beam.GroupByKey()
-        | "Write shards" >> hinted(beam.ParDo(WriteShard(plan, folder), pvalue.AsSingleton(resolved)))
+        | "Write shards" >> hinted(beam.ParDo(WriteShard(plan, place), pvalue.AsSingleton(resolved)))
     )
-    return resolved | "Write summary" >> beam.ParDo(WriteSummary(plan, folder), pvalue.AsList(profiles))
+    return resolved | "Write summary" >> beam.ParDo(WriteSummary(plan, place), pvalue.AsList(profiles))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import apache_beam as beam
@@ -16,6 +16,10 @@ from modelfleet.serving.loading import LoadedFleet, load_release
 from modelfleet.serving.score_piece import score_here, score_piece
 from modelfleet.serving.scored_file import ScoredPiece, join_parts
 from modelfleet.spec.data import DataSpec
+from modelfleet.workplace import Workplace
+
+PARTS = "parts"
+"""Folder of the parts, in the workplace."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +30,9 @@ class ScoreConfig:
         fleet: The fleet's name.
         release: The release whose bundle predicts, as JSON.
         data: How to read the files, as JSON of the spec's data section.
-        parts: Folder for parts; there.
-        output: The Parquet file to write.
+        place: Where parts and the output are made.
+        output: The Parquet file to write, at the end, beside which rows without a prediction go; a worker that does not
+            see it writes one of its name into ``place``.
         alone: Whether one worker scores everything, straight into the output.
         threads: How many score at once on a worker.
         hint: What the workers that score need, by Beam's names.
@@ -36,7 +41,7 @@ class ScoreConfig:
     fleet: str
     release: str
     data: str
-    parts: str
+    place: Workplace
     output: str
     alone: bool = False
     threads: int = 1
@@ -74,7 +79,10 @@ class ScorePieces(_Scores):
         """Score one numbered piece."""
         number, piece = element
         config = self._config
-        scored = score_piece(self._fleet, piece, self._data, Path(config.parts), number, config.threads)
+        piece = replace(piece, file=config.place.input(piece.file))
+        with config.place.opened() as folder:
+            (folder / PARTS).mkdir(parents=True, exist_ok=True)
+            scored = score_piece(self._fleet, piece, self._data, folder / PARTS, number, config.threads)
         self._count(scored.rows, scored.rows_bad)
         yield scored
 
@@ -87,8 +95,11 @@ class ScoreAll(_Scores):
         self._count(*score_here(self._fleet, element, self._data, Path(self._config.output), self._config.threads))
 
 
-def _join(pieces: list[ScoredPiece], output: str) -> list[ScoredPiece]:
-    join_parts(pieces, Path(output))
+def _join(pieces: list[ScoredPiece], config: ScoreConfig) -> list[ScoredPiece]:
+    output = Path(config.output)
+    with config.place.opened(f"{PARTS}/*") as folder:
+        here = [piece.moved_to(folder / PARTS) for piece in pieces]
+        join_parts(here, output if config.place.url is None else folder / output.name)
     return pieces
 
 
@@ -109,5 +120,5 @@ def build_score(pipeline: beam.Pipeline, pieces: Sequence[Piece], config: ScoreC
         | "Spread pieces" >> beam.Reshuffle()
         | "Score each piece" >> beam.ParDo(ScorePieces(config)).with_resource_hints(**config.hint)
         | "Gather parts" >> beam.combiners.ToList()
-        | "Join parts" >> beam.Map(_join, config.output)
+        | "Join parts" >> beam.Map(_join, config)
     )

@@ -17,16 +17,17 @@ from beam_jobs.transforms.whole_fleet import TrainFleet
 
 if TYPE_CHECKING:
     from modelfleet.training.job import TrainingJob
+    from modelfleet.workplace import Workplace
 
 
-def build_train(pipeline: beam.Pipeline, job: TrainingJob) -> None:
+def build_train(pipeline: beam.Pipeline, job: TrainingJob, place: Workplace) -> None:
     """Add the training step of a run to a pipeline.
 
     Args:
         pipeline: Empty.
         job: The training step.
+        place: The run's folder.
     """
-    folder = str(job.run.folder)
     threads = job.run.spec.worker_threads
     hints = job.run.spec.resources.hints
     on_train, on_pooled = with_hint(job.run.spec, hints.train), with_hint(job.run.spec, hints.pooled)
@@ -36,7 +37,7 @@ def build_train(pipeline: beam.Pipeline, job: TrainingJob) -> None:
         _ = (
             pipeline
             | "Start" >> beam.Impulse()
-            | "Train the fleet" >> on_train(beam.ParDo(TrainFleet(folder, threads, began)))
+            | "Train the fleet" >> on_train(beam.ParDo(TrainFleet(place, threads, began)))
         )
         return
     groups = [shards[start : start + threads] for start in range(0, len(shards), threads)]
@@ -48,14 +49,12 @@ def build_train(pipeline: beam.Pipeline, job: TrainingJob) -> None:
     )
     side: dict[str, AsIter] = {}
     if job.trains_pooled:
-        side["pooled"] = AsIter(spread | "Pooled model" >> on_pooled(PooledModel(folder)))
+        side["pooled"] = AsIter(spread | "Pooled model" >> on_pooled(PooledModel(place)))
     if job.choosing:
-        side["chosen"] = AsIter(
-            spread | "Candidates" >> on_train(ChooseCandidates(folder, threads, side.get("pooled")))
-        )
-    results = spread | "Train and evaluate" >> on_train(beam.ParDo(TrainShards(folder, threads), **side))
+        side["chosen"] = AsIter(spread | "Candidates" >> on_train(ChooseCandidates(place, threads, side.get("pooled"))))
+    results = spread | "Train and evaluate" >> on_train(beam.ParDo(TrainShards(place, threads), **side))
     _ = (
         pipeline
         | "Once all are trained" >> beam.Impulse()
-        | "Finish the candidate" >> beam.ParDo(FinishCandidate(folder, began), AsIter(results), **side)
+        | "Finish the candidate" >> beam.ParDo(FinishCandidate(place, began), AsIter(results), **side)
     )

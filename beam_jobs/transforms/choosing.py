@@ -9,6 +9,7 @@ from apache_beam.pvalue import AsIter
 
 from beam_jobs.transforms.shard_training import TryCandidates
 from modelfleet.training.trial import Chosen, ShardTrial, choose
+from modelfleet.workplace import Workplace
 
 
 class Choose(beam.DoFn):
@@ -25,23 +26,23 @@ class ChooseCandidates(beam.PTransform):
     Every entity's winner depends on it, so no shard can be settled before all have been tried.
     """
 
-    def __init__(self, folder: str, threads: int, pooled: AsIter | None) -> None:
+    def __init__(self, place: Workplace, threads: int, pooled: AsIter | None) -> None:
         """Say how to try.
 
         Args:
-            folder: The run's.
+            place: The run's folder.
             threads: Shards tried at once by a worker.
             pooled: The pooled model as a side input; None where none is trained.
         """
         super().__init__()
-        self._folder = folder
+        self._place = place
         self._threads = threads
         self._pooled = pooled
 
     def expand(self, groups: beam.PCollection) -> beam.PCollection:
         """Try, then choose."""
         side = {} if self._pooled is None else {"pooled": self._pooled}
-        trials = groups | "Try the candidates" >> beam.ParDo(TryCandidates(self._folder, self._threads), **side)
+        trials = groups | "Try the candidates" >> beam.ParDo(TryCandidates(self._place, self._threads), **side)
         return (
             groups.pipeline
             | "Once all are tried" >> beam.Impulse()

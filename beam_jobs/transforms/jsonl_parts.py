@@ -12,8 +12,8 @@ import apache_beam as beam
 from apache_beam.metrics import Metrics
 
 from beam_jobs.transforms.release_signal import NAMESPACE
-from modelfleet.serving.answer import Answer, DeadLetter
-from modelfleet.serving.chunk_answer import ChunkAnswer
+from modelfleet.serving.answer import DeadLetter
+from modelfleet.serving.chunk_answer import AnyAnswer
 
 ABANDONED_SECONDS = 3600
 
@@ -36,7 +36,7 @@ class _WriteParts(beam.DoFn):
     def start_bundle(self) -> None:
         self._lines = []
 
-    def process(self, element: Answer | ChunkAnswer | DeadLetter | str) -> None:
+    def process(self, element: AnyAnswer | DeadLetter | str) -> None:
         self._lines.append(element if isinstance(element, str) else element.to_json())
         if isinstance(element, DeadLetter):
             Metrics.counter(NAMESPACE, f"dead_letters_{element.stage}").inc()
@@ -69,6 +69,6 @@ class JsonlParts(beam.PTransform):
         super().__init__()
         self._folder = folder
 
-    def expand(self, pcoll: beam.PCollection[Answer | ChunkAnswer | DeadLetter | str]) -> beam.PCollection[None]:
+    def expand(self, pcoll: beam.PCollection[AnyAnswer | DeadLetter | str]) -> beam.PCollection[None]:
         """Apply to what is to be written."""
         return pcoll | "Write" >> beam.ParDo(_WriteParts(self._folder))

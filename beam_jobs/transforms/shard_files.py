@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import apache_beam as beam
 
@@ -17,6 +16,7 @@ from modelfleet.data.resolve import resolve_schema
 from modelfleet.data.schema import Schema
 from modelfleet.data.shard import assemble_shard, champion_thresholds, write_shard
 from modelfleet.errors import DataError
+from modelfleet.workplace import Workplace
 
 
 class ResolveSchema(beam.DoFn):
@@ -45,14 +45,17 @@ class ResolveSchema(beam.DoFn):
 class WriteShard(beam.DoFn):
     """Writes each shard's file; output: its profile as Arrow IPC bytes."""
 
-    def __init__(self, plan: PreparePlan, folder: str) -> None:
+    def __init__(self, plan: PreparePlan, place: Workplace) -> None:
         self._plan = replace(plan, files=(), entities=None)
-        self._folder = folder
+        self._place = place
         self._thresholds: dict[str, float] = {}
 
     def setup(self) -> None:
         """Read the champion's holdout thresholds once per worker."""
-        self._thresholds = champion_thresholds(self._plan.champion_index, self._plan.split_fingerprint)
+        index = self._plan.champion_index
+        if index is not None:
+            with self._place.opened(index) as folder:
+                self._thresholds = champion_thresholds(str(folder / index), self._plan.split_fingerprint)
 
     def process(self, element: tuple[int, Iterable[bytes]], resolved: bytes) -> Iterator[bytes]:
         """Write one shard."""
@@ -67,30 +70,32 @@ class WriteShard(beam.DoFn):
             split=self._plan.spec.split,
             thresholds=self._thresholds,
         )
-        write_shard(Path(self._folder) / SHARDS, shard, prepared)
+        with self._place.opened() as folder:
+            write_shard(folder / SHARDS, shard, prepared)
         yield to_bytes(profile)
 
 
 class WriteSummary(beam.DoFn):
     """Writes schema, profile, bad rows and summary, or the reason why there are none."""
 
-    def __init__(self, plan: PreparePlan, folder: str) -> None:
+    def __init__(self, plan: PreparePlan, place: Workplace) -> None:
         self._plan = plan
-        self._folder = folder
+        self._place = place
 
     def process(self, resolved: bytes, profiles: Iterable[bytes]) -> Iterator[str]:
         """Write the results; yield the folder."""
         document = json.loads(resolved)
         facts = Facts.from_json(document["facts"].encode())
-        if "error" in document:
-            write_error(Path(self._folder), document["error"], facts)
-        else:
-            write_results(
-                Path(self._folder),
-                plan=self._plan,
-                schema=Schema.model_validate(document["schema"]),
-                capped=document["capped"],
-                facts=facts,
-                profiles=[from_bytes(profile) for profile in profiles],
-            )
-        yield self._folder
+        with self._place.opened() as folder:
+            if "error" in document:
+                write_error(folder, document["error"], facts)
+            else:
+                write_results(
+                    folder,
+                    plan=self._plan,
+                    schema=Schema.model_validate(document["schema"]),
+                    capped=document["capped"],
+                    facts=facts,
+                    profiles=[from_bytes(profile) for profile in profiles],
+                )
+        yield self._place.folder

@@ -14,6 +14,7 @@ from modelfleet.data.files import DataFile
 from modelfleet.data.plan import PreparePlan
 from modelfleet.data.reading import Piece
 from modelfleet.errors import DataError
+from modelfleet.workplace import Workplace
 
 PieceTuple = tuple[str, str, int | None, int]
 """A piece as plain values, which Beam encodes without pickle: path, format, row group, rows before it."""
@@ -46,15 +47,16 @@ class TypeRows(beam.DoFn):
     Outputs: (shard, Arrow IPC bytes of its rows), and under ``FACTS`` one JSON document per batch.
     """
 
-    def __init__(self, plan: PreparePlan) -> None:
+    def __init__(self, plan: PreparePlan, place: Workplace) -> None:
         # Ten thousand chosen entities are sent once per worker, files and their names are not needed there
         self._plan = replace(plan, files=())
+        self._place = place
         self._count = RowCounters()
 
     def process(self, element: Sequence[PieceTuple]) -> Iterator[object]:
         """Yield the pieces' rows by shard."""
         try:
-            for batch, facts in typed_batches(self._plan, map(_piece, element)):
+            for batch, facts in typed_batches(self._plan, map(self._piece, element)):
                 self._count.add(facts)
                 if batch is not None:
                     yield from batch.parts()
@@ -63,8 +65,7 @@ class TypeRows(beam.DoFn):
             # The user's file is at fault: no worker would do better on a second try, so the job ends with the reason
             yield pvalue.TaggedOutput(FACTS, Facts(error=str(error)).to_json())
 
-
-def _piece(values: PieceTuple) -> Piece:
-    path, kind, row_group, first_row = values
-    file = DataFile(path, "csv" if kind == "csv" else "parquet" if kind == "parquet" else "jsonl")
-    return Piece(file, row_group, first_row)
+    def _piece(self, values: PieceTuple) -> Piece:
+        path, kind, row_group, first_row = values
+        file = DataFile(path, "csv" if kind == "csv" else "parquet" if kind == "parquet" else "jsonl")
+        return Piece(self._place.input(file), row_group, first_row)

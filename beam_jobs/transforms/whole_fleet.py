@@ -6,11 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import apache_beam as beam
 
+from modelfleet.data.prepared import SHARDS
 from modelfleet.training.finish import finish
-from modelfleet.training.job import TrainingJob
+from modelfleet.training.job import FACTS_OF_A_RUN, TrainingJob
 from modelfleet.training.pooled import PooledFit, fit_pooled, sample_shard
 from modelfleet.training.trial import choose, try_shard
 from modelfleet.training.winners import finished_shard
+from modelfleet.workplace import Workplace
 
 
 class TrainFleet(beam.DoFn):
@@ -19,14 +21,17 @@ class TrainFleet(beam.DoFn):
     Passing samples and results between stages costs Beam more than a small fleet takes to train.
     """
 
-    def __init__(self, folder: str, threads: int, began: float) -> None:
-        self._folder = folder
+    def __init__(self, place: Workplace, threads: int, began: float) -> None:
+        self._place = place
         self._threads = threads
         self._began = began
 
     def process(self, _: bytes) -> None:
         """Sample, fit the pooled model, choose among candidates if there are any, evaluate every shard, finish."""
-        job = TrainingJob.load(self._folder, alone=True).ready()
+        with self._place.opened(*FACTS_OF_A_RUN, f"{SHARDS}/*") as folder:
+            self._train(TrainingJob.load(folder, alone=True).ready())
+
+    def _train(self, job: TrainingJob) -> None:
         in_order = sorted(job.shards)
         largest_first = sorted(in_order, key=lambda shard: -job.shards[shard].stat().st_size)  # none is left for last
         with ThreadPoolExecutor(self._threads, thread_name_prefix="shard") as pool:

@@ -19,6 +19,7 @@ The tree (the number is the exit code of the command line)::
     │   ├── EngineUnavailableError        the job server, or the job, does not answer
     │   ├── DataUnavailableError          the service that keeps the data does not answer
     │   ├── StoreUnavailableError         a bucket does not answer
+    │   ├── CopyError                     a file that went by a bucket is missing or damaged
     │   ├── SigningUnavailableError       the key service that signs releases does not answer
     │   ├── RunBusyError                  another process works on this run
     │   └── ReleaseConflictError          somebody else published this generation first
@@ -125,6 +126,10 @@ class DataUnavailableError(RetryableError):
 
 class StoreUnavailableError(RetryableError, OSError):
     """A bucket does not answer."""
+
+
+class CopyError(RetryableError):
+    """A file on its way between a step and its workers, by a bucket, is missing or is not what was written."""
 
 
 class SigningUnavailableError(RetryableError):

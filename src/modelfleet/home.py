@@ -38,6 +38,16 @@ class FleetHome:
         return self.root / "runs"
 
     @property
+    def shared_runs(self) -> Url | None:
+        """The same below the bucket, for workers that do not see the folders; None means that there is no bucket."""
+        return None if self.shared is None else self.shared / "runs"
+
+    @property
+    def shared_scores(self) -> Url | None:
+        """One folder below the bucket per scoring job, while it runs, for such workers."""
+        return None if self.shared is None else self.shared / "scores"
+
+    @property
     def bundles(self) -> Path:
         """One immutable folder per complete fleet, named after its content."""
         return self.root / "bundles"

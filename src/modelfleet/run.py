@@ -21,6 +21,7 @@ from modelfleet.home import FleetHome, Home
 from modelfleet.spec.fleet import FleetSpec
 from modelfleet.spec.overrides import override
 from modelfleet.whole_file import replacing, write_whole
+from modelfleet.workplace import Workplace
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -216,6 +217,11 @@ class Run:
     def entities(self) -> frozenset[str] | None:
         """The entities to train; None means all."""
         return None if self.record.entities is None else frozenset(self.record.entities)
+
+    def workplace(self) -> Workplace:
+        """Return where the workers of a new job find this folder's files."""
+        above = self.fleet_home.shared_runs if self.spec.engine == "dataflow" else None
+        return Workplace.at(self.folder, above and above / self.record.run_id)
 
     @property
     def prepared(self) -> Path:

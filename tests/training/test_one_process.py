@@ -18,7 +18,7 @@ SIZES = {"a": 200, "bb": 150, "ccc": 90, "d": 120, "ee": 12}
 
 
 def train(run):
-    TrainFleet(str(run.folder), 2, 0.0).process(b"")
+    TrainFleet(run.workplace(), 2, 0.0).process(b"")
 
 
 def files(run):

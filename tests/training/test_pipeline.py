@@ -136,7 +136,7 @@ def test_the_same_bytes_whatever_the_threads_the_workers_and_the_engine(make_spe
         return begin_run(spec, ODD_SIZES, run_id=name)
 
     alone = run_of("alone", "local", 1)
-    TrainFleet(str(alone.folder), 1, 0.0).process(b"")
+    TrainFleet(alone.workplace(), 1, 0.0).process(b"")
     expected = {name: data for name, data in files(alone).items() if name.endswith((".arrow", "evaluation.parquet"))}
     assert len(expected) == 5
     for name, engine, threads, more in (

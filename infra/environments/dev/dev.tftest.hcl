@@ -110,8 +110,8 @@ run "everything" {
   }
 
   assert {
-    condition     = jsondecode(output.engine_patch) == { engine = "dataflow", engine_options = output.engine_options } && yamldecode(output.engine_yaml) == jsondecode(output.engine_patch)
-    error_message = "The same options in three forms."
+    condition     = jsondecode(output.engine_patch["income"]) == { engine = "dataflow", engine_options = output.engine_options, evaluation = { table = "bigquery://acme-fleets-dev/modelfleet/income_evaluation" } } && yamldecode(output.engine_yaml["income"]) == jsondecode(output.engine_patch["income"])
+    error_message = "The same options in three forms, and the fleet's own table."
   }
 
   assert {

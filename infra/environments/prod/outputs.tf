@@ -4,12 +4,12 @@ output "engine_options" {
 }
 
 output "engine_patch" {
-  description = "The same as a merge patch, as `modelfleet run --overrides` takes it: JSON that changes engine and engine_options."
+  description = "Per fleet, what moves it here as a merge patch, as `modelfleet run --overrides` takes it: JSON with the engine, its options, and the table of evaluations."
   value       = module.platform.engine_patch
 }
 
 output "engine_yaml" {
-  description = "The same as lines of a fleet's YAML file."
+  description = "Per fleet, the same as lines of its YAML file."
   value       = module.platform.engine_yaml
 }
 

@@ -37,8 +37,8 @@ locals {
   }
 }
 
-# What `gcloud dataflow flex-template build` writes. Launching one is Airflow's work (DataflowStartFlexTemplateOperator):
-# a job comes and goes, and Terraform would start it anew whenever it has ended.
+# What `gcloud dataflow flex-template build` writes. Nothing is launched here: a job comes and goes, and Terraform would
+# start it anew whenever it has ended.
 resource "google_storage_bucket_object" "template" {
   for_each = var.images
 

@@ -19,6 +19,15 @@ locals {
     var.images == null ? {} : { sdk_container_image = var.images.worker, sdk_location = "container" },
   )
 
+  # Per fleet, because each has tables of its own
+  moves = {
+    for fleet in keys(var.fleets) : fleet => {
+      engine         = "dataflow"
+      engine_options = local.engine_options
+      evaluation     = { table = "bigquery://${replace(module.bigquery.evaluation[fleet], ".", "/")}" }
+    }
+  }
+
   environment = merge(
     {
       MODELFLEET_HOME   = module.buckets.home

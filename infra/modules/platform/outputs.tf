@@ -4,13 +4,13 @@ output "engine_options" {
 }
 
 output "engine_patch" {
-  description = "The same as a merge patch, as `modelfleet run --overrides` takes it: JSON that changes engine and engine_options."
-  value       = jsonencode({ engine = "dataflow", engine_options = local.engine_options })
+  description = "Per fleet, what moves it here as a merge patch, as `modelfleet run --overrides` takes it: JSON with the engine, its options, and the table of evaluations."
+  value       = { for fleet, move in local.moves : fleet => jsonencode(move) }
 }
 
 output "engine_yaml" {
-  description = "The same as lines of a fleet's YAML file."
-  value       = yamlencode({ engine = "dataflow", engine_options = local.engine_options })
+  description = "Per fleet, the same as lines of its YAML file."
+  value       = { for fleet, move in local.moves : fleet => yamlencode(move) }
 }
 
 output "environment" {

@@ -48,10 +48,17 @@ class DataFile:
     Attributes:
         path: Where it is.
         format: How it is written.
+        copy: Where a worker reads it that cannot see its path; empty where it can.
     """
 
     path: str
     format: Format
+    copy: str = ""
+
+    @property
+    def at(self) -> str:
+        """Where it can be opened."""
+        return self.copy or self.path
 
     @property
     def compressed(self) -> bool:
@@ -60,7 +67,7 @@ class DataFile:
 
     def text(self) -> TextIO:
         """Open a CSV or JSONL file as text, past a byte order mark."""
-        raw = gzip.open(self.path, "rb") if self.compressed else open(self.path, "rb")  # noqa: SIM115 - closed by caller
+        raw = gzip.open(self.at, "rb") if self.compressed else open(self.at, "rb")  # noqa: SIM115 - closed by caller
         return io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
 
 

@@ -21,11 +21,14 @@ from modelfleet.whole_file import replacing, write_whole
 SHARDS, PROFILE_FILE, BAD_ROWS_FILE = "prepared", "profile.parquet", "bad_rows.parquet"
 SCHEMA_FILE, SUMMARY_FILE, ERROR_FILE = "schema.json", "prepare.json", "prepare.error.json"
 
+RESULTS = (SCHEMA_FILE, PROFILE_FILE, BAD_ROWS_FILE, ERROR_FILE, SUMMARY_FILE)
+"""What is left beside the folder of the shards; the last is written last, and only where all went well."""
+
 
 def clear_results(folder: Path) -> None:
     """Remove what an earlier, unfinished attempt has left, and make the folder of the shards."""
     shutil.rmtree(folder / SHARDS, ignore_errors=True)
-    for name in (SUMMARY_FILE, ERROR_FILE, SCHEMA_FILE, PROFILE_FILE, BAD_ROWS_FILE):
+    for name in RESULTS:
         (folder / name).unlink(missing_ok=True)
     (folder / SHARDS).mkdir(parents=True, exist_ok=True)
 

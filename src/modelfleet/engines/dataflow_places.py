@@ -36,7 +36,7 @@ def place_checks(spec: FleetSpec, job: Job, home: Home) -> list[Check]:
     """Check that workers, which have no folder of this machine, can reach what a job reads and writes.
 
     The home folder is only told of where it is none of a bucket: it may be mounted at the same place in the worker
-    image. A run's folder never lies below a bucket.
+    image.
     """
     checks = []
     for side, section in (("source", spec.serving.source), ("sink", spec.serving.sink)):
@@ -45,10 +45,9 @@ def place_checks(spec: FleetSpec, job: Job, home: Home) -> list[Check]:
         if not all("://" in (getattr(section, name) or "") for name in section.PATHS):
             seen = "a folder of this machine, which Dataflow's workers cannot reach"
             checks.append(Check(f"serving.{side}", "wrong", seen, f"name a Pub/Sub or Kafka {side} in serving.{side}"))
-    if job == "serve" and home.shared is not None:
+    if home.shared is not None:
         return [*checks, Check("home folder", "ok", str(home.shared))]
-    bucket = "MODELFLEET_HOME must name a bucket, or it" if job == "serve" else "it"
-    remedy = f"{bucket} must be mounted at the same place in the worker image"
+    remedy = "MODELFLEET_HOME must name a bucket, or it must be mounted at the same place in the worker image"
     return [*checks, Check("home folder", "unknown", f"{home.root} is of this machine", remedy)]
 
 

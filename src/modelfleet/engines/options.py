@@ -24,7 +24,7 @@ Options = dict[str, str | int | float | bool | list[str] | None]
 
 IN_PROCESS = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 CHECKPOINT_MS = 1000
-BUNDLE_MS = 20
+BUNDLE_MS = 10
 
 
 def pipeline_options(spec: FleetSpec, job: Job, home: Home, *, run: str = "") -> Options:

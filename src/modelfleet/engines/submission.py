@@ -7,7 +7,6 @@ import fcntl
 import json
 import logging
 import shutil
-import time
 from typing import TYPE_CHECKING
 
 from modelfleet.engines.flink import FlinkJob, find_job
@@ -27,10 +26,6 @@ if TYPE_CHECKING:
     from modelfleet.spec.fleet import FleetSpec
 
 logger = logging.getLogger(__name__)
-
-APPEAR_SECONDS = 60.0
-CLUSTER_APPEAR_SECONDS = 300.0
-"""A cluster gets the job server's jar with every job, 160 MB."""
 
 
 @contextlib.contextmanager
@@ -54,7 +49,7 @@ def submit(spec: FleetSpec, home: Home, server: JobServer, name: str, *, discard
         discard_state: Start with nothing, whatever is there to start from.
 
     Raises:
-        EngineUnavailableError: Flink does not start it.
+        EngineUnavailableError: Flink does not start it; the message names its log.
     """
     record = read_record(home, spec.fleet)
     checkpoints = home.flink / "checkpoints"
@@ -64,7 +59,7 @@ def submit(spec: FleetSpec, home: Home, server: JobServer, name: str, *, discard
             job, graph = _submit_from(spec, home, server, name, point)
         except EngineUnavailableError as error:
             if point is None or not server.answers():
-                raise
+                raise EngineUnavailableError(f"{error}; Flink's log is {home.logs / 'job-server.log'}") from error
             logger.warning("the job does not start from %s (%s); trying what is older", point, error)
         else:
             break
@@ -103,18 +98,9 @@ def _submit_from(
         output = run_job("beam_jobs.serve", _arguments(spec, home), options)
         submitted = json.loads(output.strip().splitlines()[-1])
         logger.info("submitted %s", submitted["job_id"])
-        seen = False
-        deadline = time.monotonic() + (CLUSTER_APPEAR_SECONDS if server.is_cluster else APPEAR_SECONDS)
-        while time.monotonic() < deadline:
-            with contextlib.suppress(EngineUnavailableError):  # busy starting
-                job = find_job(server, name)
-                if job is not None and job.state != "INITIALIZING":
-                    return job, tuple(submitted["graph"])
-                if job is None and seen:  # such as a checkpoint that cannot be read
-                    break
-                seen = job is not None
-            time.sleep(0.2)
+        job = find_job(server, name)  # which the launcher has seen running
+        if job is not None:
+            return job, tuple(submitted["graph"])
     finally:
         configure(home, server)
-    log = home.logs / "job-server.log"
-    raise EngineUnavailableError(f"job '{name}' was submitted but Flink did not start it; the log is {log}")
+    raise EngineUnavailableError(f"job '{name}' was started and ended at once")

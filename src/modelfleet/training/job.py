@@ -14,18 +14,22 @@ import pyarrow.parquet as pq
 from modelfleet.bundles.loaded import LoadedBundle
 from modelfleet.bundles.reader import Bundle
 from modelfleet.data.arrow_stream import from_bytes
-from modelfleet.data.shard import shard_files
+from modelfleet.data.prepared import SHARDS
+from modelfleet.data.shard import shard_file, shard_files
 from modelfleet.errors import DataError, InputError, SpecError, StepError, nearest
 from modelfleet.run import Run
 from modelfleet.training.prepared import PreparedShard
 from modelfleet.training.recipes import make_families
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from modelfleet.data.schema import Schema
     from modelfleet.families.base import Family, Predictor
 
+
+FACTS_OF_A_RUN = ("*.json", "*.parquet")
+"""What every worker reads in the run's folder, beside shards."""
 
 KEPT_ROWS = 1 << 18
 """A fleet of at most this many rows, some 50 MB encoded, is read and encoded once where one process trains it all."""
@@ -230,3 +234,8 @@ class TrainingJob:
         """Where the draw of the pooled model's rows begins; independent of the split's hash."""
         text = f"pooled:{self.run.spec.model.seed}".encode()
         return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
+
+
+def shard_names(shards: Iterable[int]) -> list[str]:
+    """Return the names of prepared shards within the run's folder."""
+    return [f"{SHARDS}/{shard_file(shard)}" for shard in shards]

@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from modelfleet.training.job import TrainingJob
 
 
+FITTED = "fitted"
+"""Folder of what the first pass leaves for the second, in the run's."""
+
+
 @dataclass(frozen=True)
 class ShardTrial:
     """What the fleet must know of a shard's trials; travels between workers.
@@ -149,12 +153,20 @@ def read_fit(job: TrainingJob, shard: int, recipe: int) -> Fit:
 
 def fitted_folder(job: TrainingJob) -> Path:
     """Return where the candidates' models lie between the two passes."""
-    return job.run.folder / "fitted"
+    return job.run.folder / FITTED
+
+
+def fitted_names(shard: int) -> str:
+    """Return the pattern of what lies there of a shard, within the run's folder."""
+    return f"{FITTED}/{_name(shard, '*')}"
 
 
 def _path(job: TrainingJob, shard: int, recipe: int | None = None) -> Path:
-    name = "trials" if recipe is None else f"candidate-{recipe + 1:03d}"
-    return fitted_folder(job) / f"{shard:05d}-{name}.arrow"
+    return fitted_folder(job) / _name(shard, "trials" if recipe is None else f"candidate-{recipe + 1:03d}")
+
+
+def _name(shard: int, what: str) -> str:
+    return f"{shard:05d}-{what}.arrow"
 
 
 def _predict(

@@ -55,7 +55,9 @@ def spec() -> FleetSpec:
     return override(load_spec(REPOSITORY / "fleets/income.yaml"), {"engine": "dataflow", "engine_options": OPTIONS})
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> Shop:
-    """A fleet of two stores, without a release yet."""
-    return Shop(Home(tmp_path / "home"))
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """A fleet of two stores with a release. A module's tests share the home: a job's name is made of it."""
+    shop = Shop(Home(tmp_path_factory.mktemp("shop") / "home"))
+    shop.release()
+    return shop

@@ -42,6 +42,7 @@ class JobStore:
     Attributes:
         work: Does a batch job; raises with the message that the job fails with. None leaves it RUNNING.
         refuse: Refuse every call so.
+        linger: Let jobs that were asked to end go on doing so.
         refuse_updates: Let a job that replaces another fail, with this message.
         created: What ``CreateJob`` was asked, in order.
         asked: The states that jobs were asked to take: job id, state.
@@ -49,6 +50,7 @@ class JobStore:
 
     work: Callable[[Job], None] | None = None
     refuse: Refused | None = None
+    linger: bool = False
     refuse_updates: str = ""
     created: list[Job] = field(default_factory=list)
     asked: list[tuple[str, str]] = field(default_factory=list)
@@ -94,7 +96,7 @@ class JobStore:
                 job["currentState"] = "JOB_STATE_RUNNING"
             if job["currentState"] == "JOB_STATE_RUNNING":
                 self._begin(job)
-            elif job["currentState"] in ENDING.values():
+            elif job["currentState"] in ENDING.values() and not self.linger:
                 drained = job["currentState"] == "JOB_STATE_DRAINING"
                 job["currentState"] = "JOB_STATE_DRAINED" if drained else "JOB_STATE_CANCELLED"
             return public(job)

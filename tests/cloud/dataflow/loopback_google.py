@@ -83,7 +83,7 @@ class Google:
     def forget(self) -> None:
         """Be as at the start, but for what is in the buckets."""
         fresh = JobStore()
-        for name in ("work", "refuse", "refuse_updates", "created", "asked", "jobs", "messages", "_begun"):
+        for name in ("work", "refuse", "linger", "refuse_updates", "created", "asked", "jobs", "messages", "_begun"):
             setattr(self.store, name, getattr(fresh, name))
         self.rest.apis_off, self.rest.pubsub, self.rest.token_refused = set(), set(), ""
         self.rest.paths.clear()

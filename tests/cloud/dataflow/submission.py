@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -80,15 +82,25 @@ class Submission:
         (found,) = [each for each in self.pipeline.components.transforms.values() if each.unique_name == name]
         return found
 
-    def work(self) -> None:
+    def work(self, away: Sequence[Path] = ()) -> None:
         """Do the job.
+
+        Args:
+            away: What workers do not see of the machine that submitted it; it is not there meanwhile.
 
         Raises:
             RuntimeError: With the end of the worker's log.
         """
-        with tempfile.NamedTemporaryFile(suffix=".pb") as file:
+        with contextlib.ExitStack() as stack:
+            file = stack.enter_context(tempfile.NamedTemporaryFile(suffix=".pb"))
+            own = stack.enter_context(tempfile.TemporaryDirectory())
             Path(file.name).write_bytes(self.staged)
             environment = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
+            environment |= {"TMPDIR": own, "STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{self.google.storage_port}"}
+            environment.pop("MODELFLEET_HOME", None)
+            for path in away:
+                path.rename(path.with_name(f"{path.name}.away"))
+                stack.callback(path.with_name(f"{path.name}.away").rename, path)
             done = subprocess.run(
                 [sys.executable, "-m", "tests.cloud.dataflow.worker", file.name],
                 cwd=REPOSITORY,
@@ -101,6 +113,11 @@ class Submission:
             raise RuntimeError(done.stderr[-4000:])
 
 
-def works(google: Google) -> None:
-    """Have the stand-in do batch jobs, as Dataflow's workers would."""
-    google.store.work = lambda job: Submission(google, job).work()
+def works(google: Google, away: Sequence[Path] = ()) -> None:
+    """Have the stand-in do batch jobs, as Dataflow's workers would.
+
+    Args:
+        google: The stand-in.
+        away: What its workers do not see.
+    """
+    google.store.work = lambda job: Submission(google, job).work(away)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -13,13 +12,16 @@ from typing import Any
 
 import pytest
 
+from modelfleet.bundles.reader import Bundle
 from modelfleet.engines.launch import run_job
 from modelfleet.engines.options import command_line, pipeline_options
 from modelfleet.errors import CloudSetupError, DataError, EngineUnavailableError, ModelfleetError
-from modelfleet.home import Home
+from modelfleet.home import HOME, Home
 from modelfleet.loop.whole import STEPS, run_loop
 from modelfleet.run import Run
 from modelfleet.spec import FleetSpec
+from modelfleet.stores.gcs import _client
+from modelfleet.stores.opening import open_store
 from tests.cloud.dataflow.conftest import OPTIONS
 from tests.cloud.dataflow.job_store import Refused
 from tests.cloud.dataflow.loopback_google import BUCKET, REGION, Google
@@ -58,8 +60,11 @@ def shops(google: Google, tmp_path: Path) -> FleetSpec:
 
 
 @pytest.fixture
-def run(shops: FleetSpec, tmp_path: Path) -> Run:
-    return Run.open(Home(tmp_path / "home"), shops, run_id="manual__2026-01-01T00:00:00+00:00")
+def run(google: Google, shops: FleetSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A run on a machine whose folders no worker sees; what is shared lies in a bucket."""
+    monkeypatch.setenv(HOME, f"gs://{BUCKET}/home-{tmp_path.name}")
+    _client.cache_clear()
+    return Run.open(Home.at(tmp_path / "home"), shops, run_id="manual__2026-01-01T00:00:00+00:00")
 
 
 def launched(run: Run, job: Any) -> None:
@@ -68,10 +73,18 @@ def launched(run: Run, job: Any) -> None:
 
 
 def test_the_steps_run_on_dataflow(google: Google, run: Run, tmp_path: Path) -> None:
-    works(google)
+    works(google, away=[tmp_path / "home", tmp_path / "sales.csv"])
     for step in STEPS[:3]:
         step.run(run)
     assert run.read("train")["models"] == 3
+    assert run.read("prepare")["files"] == [str(tmp_path / "sales.csv")]
+    assert Bundle.open(run.candidate).sha256 == run.read("train")["bundle_sha256"]
+    place = run.workplace().url
+    assert place is not None
+    folders = [place / each for each in ("prepared", "candidate", "candidate/shards", "candidate/pooled", "inputs")]
+    told = [place / "sums", *(place / "sums" / each.text.removeprefix(f"{place}/") for each in folders)]
+    left = {str(each): open_store(each).names() for each in (place, *folders, *told)}
+    assert not any(left.values()), f"once the candidate is here, nothing is kept there: {left}"
     prepare, train = (Submission(google, job) for job in google.store.created)
 
     # Nothing told a client of another endpoint, so this is what Google gets
@@ -112,21 +125,6 @@ def test_the_steps_run_on_dataflow(google: Google, run: Run, tmp_path: Path) -> 
         "accelerator": HINTS["train"]["accelerator"],
     }
     assert train.hints("Finish the candidate") == {}
-
-
-def test_a_job_of_the_same_run_is_waited_for(google: Google, run: Run) -> None:
-    """The launcher's first try submitted the job and then died with whoever had started it."""
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    options = pipeline_options(run.spec, "prepare", run.home, run=run.record.run_id)
-    command = [sys.executable, "-m", "beam_jobs.prepare", "--run", str(run.folder), *command_line(options)]
-    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as first:
-        google.store.wait(lambda store: bool(store.created))
-        first.kill()
-    works(google)
-    launched(run, "prepare")
-    assert run.read("prepare")["entities"] == 3
-    assert len(google.store.created) == 1
-    assert google.store.asked == []
 
 
 def test_a_launcher_that_is_stopped_cancels_its_job(google: Google, run: Run) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
-from typing import Any
 
 import pytest
 from apache_beam.portability.api import beam_runner_api_pb2
@@ -13,25 +14,27 @@ from typer.testing import CliRunner
 from modelfleet.cli.main import app
 from modelfleet.engines import dataflow_serving
 from modelfleet.engines.operate import drain_serving, job_status, restart_serving, stop_serving
-from modelfleet.engines.serve import serve, serving_status, start_serving
+from modelfleet.engines.serve import ServingJob, serve, serving_status, start_serving
 from modelfleet.errors import CloudSetupError, CredentialsError, EngineUnavailableError, InputError
 from modelfleet.home import Home
 from modelfleet.spec import FleetSpec, override
 from tests.cloud.dataflow.conftest import OPTIONS
-from tests.cloud.dataflow.loopback_google import PROJECT, Google
+from tests.cloud.dataflow.job_store import Job
+from tests.cloud.dataflow.loopback_google import PROJECT, REGION, Google
 from tests.cloud.dataflow.streaming_workers import ANSWERS, DEAD, SUBSCRIPTION, StreamingWorkers
 from tests.cloud.dataflow.submission import Submission
+from tests.streaming.conftest import Shop
 
 PREDICT = {"min_ram": "8GB", "accelerator": "type:nvidia-l4;count:1;install-nvidia-driver:5xx;use_nvidia_mps"}
 READ, WRITE, PARDO = (f"beam:transform:{name}:v1" for name in ("pubsub_read", "pubsub_write", "pardo"))
 
 
 @pytest.fixture
-def served(google: Google, shop: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[FleetSpec, Home]]:
-    """A fleet with a release, and workers for its jobs."""
+def served(google: Google, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[FleetSpec, Home]]:
+    """The fleet, and workers for its jobs."""
     monkeypatch.setattr(dataflow_serving, "POLL_SECONDS", 0.1)
     google.rest.pubsub = {SUBSCRIPTION, ANSWERS, DEAD}
-    shop.release()
+    shutil.rmtree(shop.folders.leases, ignore_errors=True)
     spec = override(
         shop.spec,
         {
@@ -46,6 +49,24 @@ def served(google: Google, shop: Any, monkeypatch: pytest.MonkeyPatch) -> Iterat
     )
     with StreamingWorkers(google, spec, shop.home).at_work():
         yield spec, shop.home
+
+
+@pytest.fixture(scope="module")
+def requests() -> list[Job]:
+    """What the launcher sent for the first job that a test here found running."""
+    return []
+
+
+@pytest.fixture
+def running(google: Google, served: tuple[FleetSpec, Home], requests: list[Job]) -> ServingJob:
+    """The fleet's job; once a launcher has submitted one, others begin by the same request, which is quicker."""
+    spec, home = served
+    if requests:
+        google.store.create(PROJECT, REGION, deepcopy(requests[0]))
+        return serve(spec, home)
+    job = start_serving(spec, home)
+    requests.extend(google.store.created)
+    return job
 
 
 def submissions(google: Google) -> list[Submission]:
@@ -103,66 +124,65 @@ def test_the_job_that_is_submitted(google: Google, served: tuple[FleetSpec, Home
     assert sent.hints("Releases/Newest release") == {}
 
 
-def test_exactly_one_job_per_fleet(google: Google, served: tuple[FleetSpec, Home]) -> None:
+def test_exactly_one_job_per_fleet(google: Google, served: tuple[FleetSpec, Home], running: ServingJob) -> None:
     spec, home = served
-    first = start_serving(spec, home)
     again = serve(spec, home)
-    assert (again.job_id, again.already_running) == (first.job_id, True)
+    assert (again.job_id, again.already_running) == (running.job_id, True)
     status = serving_status(spec, home)
-    assert status is not None and status.job_id == first.job_id
+    assert status is not None and status.job_id == running.job_id
     assert len(google.store.created) == 1
 
     assert drain_serving(spec, home) == SUBSCRIPTION
-    assert google.store.asked == [(first.job_id, "JOB_STATE_DRAINED")]
+    assert google.store.asked == [(running.job_id, "JOB_STATE_DRAINED")]
     assert job_status(spec, home) is None
     assert drain_serving(spec, home) is None
 
     second = start_serving(spec, home)
-    assert (second.name, second.job_id == first.job_id) == (first.name, False)
+    assert (second.name, second.job_id == running.job_id) == (running.name, False)
     assert stop_serving(spec, home)
     assert google.store.asked[1:] == [(second.job_id, "JOB_STATE_CANCELLED")]
     assert not stop_serving(spec, home)
 
 
-def test_a_running_job_is_updated_in_place(google: Google, served: tuple[FleetSpec, Home]) -> None:
+def test_a_running_job_is_updated_in_place(google: Google, served: tuple[FleetSpec, Home], running: ServingJob) -> None:
     spec, home = served
-    first = start_serving(spec, home)
     bigger = override(spec, {"engine_options": {"machine_type": "n2-standard-8"}})
     second = restart_serving(bigger, home)
-    assert second.restored_from == first.job_id
-    assert [job["replaceJobId"] for job in google.store.created[1:]] == [first.job_id]
+    assert second.restored_from == running.job_id
+    assert [job["replaceJobId"] for job in google.store.created[1:]] == [running.job_id]
     assert submissions(google)[1].pool["machineType"] == "n2-standard-8"
     assert google.store.asked == []
-    assert google.store.jobs[first.job_id]["currentState"] == "JOB_STATE_UPDATED"
+    assert google.store.jobs[running.job_id]["currentState"] == "JOB_STATE_UPDATED"
 
 
-def test_an_update_that_dataflow_refuses_leaves_the_old_job(google: Google, served: tuple[FleetSpec, Home]) -> None:
+def test_an_update_that_dataflow_refuses_leaves_the_old_job(
+    google: Google, served: tuple[FleetSpec, Home], running: ServingJob
+) -> None:
     spec, home = served
-    first = start_serving(spec, home)
     google.store.refuse_updates = "The new job is not compatible with the original job: the transform X is missing"
     with pytest.raises(CloudSetupError, match=r"transform X is missing.*The old job runs on"):
         restart_serving(spec, home)
-    assert google.store.jobs[first.job_id]["currentState"] == "JOB_STATE_RUNNING"
+    assert google.store.jobs[running.job_id]["currentState"] == "JOB_STATE_RUNNING"
 
 
-def test_another_graph_is_refused_unless_state_may_go(google: Google, served: tuple[FleetSpec, Home]) -> None:
+def test_another_graph_is_refused_unless_state_may_go(
+    google: Google, served: tuple[FleetSpec, Home], running: ServingJob
+) -> None:
     spec, home = served
-    first = start_serving(spec, home)
-    google.store.jobs[first.job_id]["labels"]["modelfleet_graph"] = "0123456789abcdef"
+    google.store.jobs[running.job_id]["labels"]["modelfleet_graph"] = "0123456789abcdef"
     with pytest.raises(InputError, match="the graph was 0123456789abcdef"):
         restart_serving(spec, home)
     assert google.store.asked == []
     second = restart_serving(spec, home, discard_state=True)
     assert second.restored_from is None
-    assert google.store.asked == [(first.job_id, "JOB_STATE_DRAINED")]
+    assert google.store.asked == [(running.job_id, "JOB_STATE_DRAINED")]
 
 
 def test_somebody_else_s_job_of_the_name_is_not_doubled(
-    google: Google, served: tuple[FleetSpec, Home], monkeypatch: pytest.MonkeyPatch
+    google: Google, served: tuple[FleetSpec, Home], running: ServingJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another machine submits between the look and the submission: the service itself takes a name once."""
     spec, home = served
-    start_serving(spec, home)
     monkeypatch.setattr(dataflow_serving.DataflowServing, "find", lambda self: None)
     with pytest.raises(EngineUnavailableError, match="somebody else has started the fleet's job meanwhile"):
         start_serving(spec, home)

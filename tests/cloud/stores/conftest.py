@@ -5,6 +5,7 @@ import time
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -77,3 +78,11 @@ def until() -> Callable[..., None]:
             threading.Event().wait(0.02)
 
     return wait
+
+
+@pytest.fixture
+def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where a worker keeps its files."""
+    (tmp_path / "worker").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "worker"))
+    return tmp_path / "worker"

@@ -272,6 +272,10 @@ def test_dataflows_serving_job_needs_the_bucket_alone(monkeypatch: pytest.Monkey
     here, there = Home.at(tmp_path / "here"), Home.at(tmp_path / "there")
     seen = {check.what: check for check in place_checks(spec, "serve", here)}
     assert (seen["home folder"].state, seen["home folder"].seen) == ("ok", "gs://my-shop-home/prod")
-    assert {check.what: check for check in place_checks(spec, "train", here)}["home folder"].state == "unknown"
+    assert {check.what: check for check in place_checks(spec, "train", here)}["home folder"].state == "ok"
+    monkeypatch.delenv(HOME)
+    mounted = {check.what: check for check in place_checks(spec, "train", Home.at(tmp_path / "here"))}["home folder"]
+    assert (mounted.state, "MODELFLEET_HOME must name a bucket" in mounted.remedy) == ("unknown", True)
+    monkeypatch.setenv(HOME, "gs://my-shop-home/prod")
     names = {dataflow_options(spec, "serve", home)["job_name"] for home in (here, there)}
     assert len(names) == 1, "one job per fleet, whichever machine asks"

@@ -36,20 +36,24 @@ def beam_options(arguments: list[str]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_the_patch_moves_a_fleet_to_dataflow(workspace: Workspace, environment: str) -> None:
-    patch = json.loads(outputs(workspace, environment)["engine_patch"])
+    found = outputs(workspace, environment)
+    patch = json.loads(found["engine_patch"]["income"])
     local = load_spec(INCOME)
     moved = override(local, patch)
     assert (local.engine, moved.engine) == ("local", "dataflow")
-    assert moved.engine_options == patch["engine_options"]
-    assert override(moved, {"engine": "local", "engine_options": None}) == local
+    assert moved.engine_options == patch["engine_options"] == found["engine_options"]
+    project, dataset, table = found["tables"]["income"]["evaluation"].split(".")
+    assert moved.evaluation.table == f"bigquery://{project}/{dataset}/{table}"
+    assert override(moved, {"engine": "local", "engine_options": None, "evaluation": {"table": None}}) == local
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_the_yaml_is_a_part_of_a_spec(workspace: Workspace, environment: str) -> None:
     found = outputs(workspace, environment)
     smallest = {"fleet": "f", "entity": "e", "task": "binary", "data": {"source": "f.csv", "target": "t"}}
-    spec = parse_spec(smallest | YAML(typ="safe").load(found["engine_yaml"]), origin="terraform")
+    spec = parse_spec(smallest | YAML(typ="safe").load(found["engine_yaml"]["income"]), origin="terraform")
     assert spec.engine_options == found["engine_options"]
+    assert str(spec.evaluation.table).endswith("/income_evaluation")
 
 
 @pytest.mark.parametrize("job", ["prepare", "train", "score", "serve"])
