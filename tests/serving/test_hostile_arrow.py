@@ -43,6 +43,7 @@ ROW = {"store": ["a"], "x": [1.0]}
         (stream(ROW)[:-40], "cannot be read as one"),
         (b"\xff\xff\xff\xff", "cannot be read as one"),
         (b"\xff\xff\xff\xffhello", "cannot be read as one"),
+        (stream({"x" * 6_000: pa.nulls(MAX_ROWS)}), "if each row were written alone, more than the limit"),
         (stream({"x": ["a" * 1_000_000]}), "more than the limit of 1000000"),
     ],
 )

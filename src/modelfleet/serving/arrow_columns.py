@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from modelfleet.serving.chunk import check_names
 from modelfleet.serving.request import MAX_BYTES, BadRequestError, shown
 
 if TYPE_CHECKING:
@@ -62,12 +63,13 @@ def checked_columns(table: pa.Table, size: int) -> ArrowColumns:
 
     Raises:
         BadRequestError: A name is there twice, a type is none that JSON has a value for, a value is beyond what that
-            may be, or all of them together would take too much memory.
+            may be, or all of them together would take too much memory, here or as dead letters.
     """
     seen = _examined(table.schema.remove_metadata())
     at_most = _BUFFERS * size * table.num_columns * table.column(0).num_chunks  # quicker than asking Arrow
     if (seen.repeats or at_most > MAX_WRITTEN) and (written := _written(table)) > MAX_WRITTEN:
         raise BadRequestError(f"the chunk's values take {written} bytes written out, more than the limit {MAX_WRITTEN}")
+    check_names(table.column_names, table.num_rows)
     columns = ArrowColumns(table)
     for name in seen.odd:
         try:

@@ -8,7 +8,7 @@ Or as an Arrow IPC stream (``modelfleet.serving.arrow_chunk``), which costs less
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 10_000
 """Most rows of a chunk; its line is bounded by ``MAX_BYTES`` like any other."""
+
+MAX_NAMES = 50 * MAX_BYTES
+"""Most characters of a chunk's column names, written once for each row: so they stand in the dead letters of its rows."""
 
 MAX_CHUNK_ID = MAX_ID - len(f"#{MAX_ROWS}")
 """Longest ``request_id`` of a chunk: the id of a row that is sent again has its position behind it."""
@@ -140,6 +143,21 @@ def check_chunk_id(request_id: str) -> None:
         raise BadRequestError(reason, request_id)
 
 
+def check_names(names: Iterable[str], rows: int, request_id: str | None = None) -> None:
+    """Refuse a chunk by columns whose rows, each alone, would be very much more than the chunk is.
+
+    Raises:
+        BadRequestError: The dead letters of its rows could take gigabytes.
+    """
+    length = sum(map(len, names))
+    if length * rows > MAX_NAMES:
+        reason = (
+            f"the column names have {length} characters, and the chunk {rows} rows: {length * rows} if each row were "
+            f"written alone, more than the limit {MAX_NAMES}; send shorter names, or fewer rows at a time"
+        )
+        raise BadRequestError(reason, request_id)
+
+
 def _rows(envelope: Envelope) -> Sequence[Any]:
     rows = envelope.document["rows"]
     if not isinstance(rows, list):
@@ -164,4 +182,5 @@ def _columns(envelope: Envelope) -> Mapping[str, Sequence[Any]]:
                 "whose is not known"
             )
             raise BadRequestError(reason, envelope.request_id)
+    check_names(columns, 0 if first is None else first[1], envelope.request_id)
     return columns
