@@ -91,9 +91,9 @@ class FleetHome:
         return self.root / "serving" / "dead_letters"
 
     @property
-    def large_dead_letters(self) -> Path:
+    def large_dead_letters(self) -> Place:
         """Whole dead letters, as JSON, that are larger than the messages of the sink may be."""
-        return self.dead_letters / "large"
+        return self.dead_letters / "large" if self.shared is None else self.shared / "large"
 
 
 @dataclass(frozen=True)

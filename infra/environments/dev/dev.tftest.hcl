@@ -110,8 +110,26 @@ run "everything" {
   }
 
   assert {
-    condition     = jsondecode(output.engine_patch["income"]) == { engine = "dataflow", engine_options = output.engine_options, evaluation = { table = "bigquery://acme-fleets-dev/modelfleet/income_evaluation" } } && yamldecode(output.engine_yaml["income"]) == jsondecode(output.engine_patch["income"])
-    error_message = "The same options in three forms, and the fleet's own table."
+    condition = jsondecode(output.engine_patch["income"]) == {
+      engine         = "dataflow"
+      engine_options = output.engine_options
+      evaluation     = { table = "bigquery://acme-fleets-dev/modelfleet/income_evaluation" }
+      serving = {
+        source = { kind = "pubsub", subscription = "projects/acme-fleets-dev/subscriptions/income-requests" }
+        sink = {
+          kind         = "pubsub"
+          answers      = "projects/acme-fleets-dev/topics/income-answers"
+          dead_letters = "projects/acme-fleets-dev/topics/income-dead-letters"
+        }
+        updates = "event"
+        notices = {
+          kind         = "pubsub"
+          topic        = "projects/acme-fleets-dev/topics/release-notices"
+          subscription = "projects/acme-fleets-dev/subscriptions/income-releases"
+        }
+      }
+    } && yamldecode(output.engine_yaml["income"]) == jsondecode(output.engine_patch["income"])
+    error_message = "The same options in three forms, the fleet's own table, and its own topics."
   }
 
   assert {

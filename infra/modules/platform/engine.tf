@@ -25,6 +25,21 @@ locals {
       engine         = "dataflow"
       engine_options = local.engine_options
       evaluation     = { table = "bigquery://${replace(module.bigquery.evaluation[fleet], ".", "/")}" }
+      serving = {
+        source = { kind = "pubsub", subscription = module.pubsub.subscriptions[fleet].requests }
+        sink = {
+          kind         = "pubsub"
+          answers      = module.pubsub.topics[fleet].answers
+          dead_letters = module.pubsub.topics[fleet].dead_letters
+        }
+        # A listing of the bucket every half second would cost more than the requests
+        updates = "event"
+        notices = {
+          kind         = "pubsub"
+          topic        = module.pubsub.notice_topic
+          subscription = module.pubsub.subscriptions[fleet].releases
+        }
+      }
     }
   }
 
@@ -34,6 +49,8 @@ locals {
       MODELFLEET_FLEETS = "/home/airflow/gcs/dags/fleets"
     },
     { for uri in module.mlflow[*].uri : "MLFLOW_TRACKING_URI" => uri },
+    # By its service account, as Cloud Run wants to be asked; modelfleet's package has the provider of that name
+    { for uri in module.mlflow[*].uri : "MLFLOW_TRACKING_AUTH" => "google-id-token" },
   )
 
   # Two Airflow connections, as Secret Manager or AIRFLOW_CONN_... would hold them. Neither has a secret: the tasks

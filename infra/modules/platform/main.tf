@@ -55,6 +55,7 @@ module "pubsub" {
   chunked            = var.chunked
   predictions_tables = { for fleet, table in module.bigquery.predictions : fleet => table if !contains(var.chunked, fleet) }
   workers            = { worker = local.worker }
+  promoters          = { airflow = local.airflow }
   clients            = var.clients
 }
 

@@ -4,7 +4,7 @@ output "engine_options" {
 }
 
 output "engine_patch" {
-  description = "Per fleet, what moves it here as a merge patch, as `modelfleet run --overrides` takes it: JSON with the engine, its options, and the table of evaluations."
+  description = "Per fleet, what moves it here as a merge patch, as `modelfleet run --overrides` takes it: JSON with the engine, its options, the table of evaluations, and where it is served."
   value       = { for fleet, move in local.moves : fleet => jsonencode(move) }
 }
 

@@ -47,6 +47,15 @@ resource "google_pubsub_subscription_iam_member" "subscriber" {
   member       = each.value.member
 }
 
+resource "google_pubsub_topic_iam_member" "notifier" {
+  for_each = var.promoters
+
+  project = var.project
+  topic   = google_pubsub_topic.notices.name
+  role    = "roles/pubsub.publisher"
+  member  = each.value
+}
+
 # Dataflow looks a subscription up before it reads from it
 resource "google_pubsub_subscription_iam_member" "viewer" {
   for_each = local.worker_subscriptions

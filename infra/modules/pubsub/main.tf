@@ -110,8 +110,10 @@ resource "google_pubsub_subscription" "notices" {
   project              = var.project
   name                 = "${each.key}-releases"
   topic                = google_pubsub_topic.notices.id
-  filter               = "hasPrefix(attributes.objectId, \"fleets/${each.key}/releases/\")"
   ack_deadline_seconds = 10
+
+  # Told by the bucket, of every new object, and by whoever promotes, who says which fleet
+  filter = "hasPrefix(attributes.objectId, \"fleets/${each.key}/releases/\") OR attributes.fleet = \"${each.key}\""
 
   # The ledger is polled too: a notice that is an hour old tells nothing new
   message_retention_duration = "3600s"

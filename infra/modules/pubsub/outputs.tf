@@ -21,8 +21,8 @@ output "subscriptions" {
 }
 
 output "notice_topic" {
-  description = "Id of the topic that is told of new releases."
-  value       = google_pubsub_topic.notices.id
+  description = "Full name of the topic that is told of new releases."
+  value       = "projects/${var.project}/topics/${google_pubsub_topic.notices.name}"
 }
 
 output "undelivered_subscription" {

@@ -100,8 +100,13 @@ run "a_fleet_is_told_of_its_own_releases" {
   command = plan
 
   assert {
-    condition     = google_pubsub_subscription.notices["income"].filter == "hasPrefix(attributes.objectId, \"fleets/income/releases/\")"
-    error_message = "The filter names the fleet's ledger."
+    condition     = google_pubsub_subscription.notices["income"].filter == "hasPrefix(attributes.objectId, \"fleets/income/releases/\") OR attributes.fleet = \"income\""
+    error_message = "The filter names the fleet's ledger, and the fleet."
+  }
+
+  assert {
+    condition     = [for grant in google_pubsub_topic_iam_member.notifier : grant.member] == [var.promoters.airflow]
+    error_message = "Who promotes may tell of it."
   }
 }
 

@@ -78,6 +78,12 @@ variable "workers" {
   default     = {}
 }
 
+variable "promoters" {
+  description = "Who publishes releases and tells of them."
+  type        = map(string)
+  default     = {}
+}
+
 variable "clients" {
   description = "Who sends requests and reads answers."
   type        = map(string)

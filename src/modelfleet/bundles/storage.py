@@ -113,7 +113,8 @@ class RemoteStorage:
         url = f"{self.where}/{path}"
         if Url(self.where).scheme in SCHEMES:
             try:
-                return open_store(self.where).read(path)
+                content = open_store(self.where).read(path)
+                return content[begin:] if count < 0 else content[begin : begin + count]
             except OSError as error:
                 why = error.strerror or str(error)
                 raise BundleError(f"{url}: cannot be read ({why}); {NEXT}") from error

@@ -77,6 +77,7 @@ def _look(spec: FleetSpec, job: Job, home: Home) -> tuple[list[Check], Modelflee
 
 def _ask(spec: FleetSpec, job: Job, identity: Identity, seconds: float) -> list[Check]:
     from modelfleet.engines.google_project import GoogleProject
+    from modelfleet.spec.notices import PubsubNotices
     from modelfleet.spec.sink import PubsubSinkSpec
     from modelfleet.spec.source import PubsubSourceSpec
 
@@ -84,11 +85,14 @@ def _ask(spec: FleetSpec, job: Job, identity: Identity, seconds: float) -> list[
     places = [str(spec.engine_options.get(name) or "") for name in ("temp_location", "staging_location")]
     buckets = sorted({bucket_of(place) for place in places} - {""})
     source, sink = spec.serving.source, spec.serving.sink
+    notices = None if spec.serving.updates == "watch" else spec.serving.notices
     pubsub = []
     if job == "serve" and isinstance(source, PubsubSourceSpec):
         pubsub.append(source.subscription)
     if job == "serve" and isinstance(sink, PubsubSinkSpec):
         pubsub += [sink.answers, sink.dead_letters]
+    if job == "serve" and isinstance(notices, PubsubNotices):
+        pubsub.append(notices.subscription)
     with ThreadPoolExecutor(8) as pool:
         asked = [pool.submit(project.dataflow)]
         asked += [pool.submit(project.bucket, name) for name in buckets]

@@ -18,6 +18,8 @@ from modelfleet.loop.needs import bundle_needs, newest_whole, runs_of, started_a
 from modelfleet.releases.guard import bundles_in_place
 from modelfleet.releases.ledger import Ledger
 from modelfleet.spec.sink import FolderSinkSpec
+from modelfleet.stores.opening import open_store
+from modelfleet.stores.place import Url, place
 
 if TYPE_CHECKING:
     from modelfleet.home import FleetHome, Home
@@ -175,13 +177,27 @@ def _old_parts(spec: FleetSpec, folders: FleetHome, before: datetime, *, dry_run
             *_in(sink.answers or folders.answers, "jsonl"),
             *_in(sink.dead_letters or folders.dead_letters, "jsonl"),
         ]
+    elif isinstance(large := place(sink.large or folders.large_dead_letters), Path):
+        parts = _in(large, "json")
     else:
-        parts = _in(sink.large or folders.large_dead_letters, "json")
+        return _old_letters(large, before, dry_run=dry_run)
     for part in parts:
         if datetime.fromtimestamp(part.stat().st_mtime, UTC) < before:
             items.append(Item(kind="part", path=str(part), bytes=part.stat().st_size))
             if not dry_run:
                 part.unlink()
+    return items
+
+
+def _old_letters(folder: Url, before: datetime, *, dry_run: bool) -> list[Item]:
+    """Remove whole dead letters below a bucket."""
+    store = open_store(folder)
+    items = []
+    for name in sorted(name for name in store.names() if name.endswith(".json")):
+        if store.written_at(name) < before:
+            items.append(Item(kind="part", path=f"{folder}/{name}"))
+            if not dry_run:
+                store.remove(name)
     return items
 
 

@@ -59,6 +59,7 @@ def mlflow_session(uri: str) -> Iterator[MlflowClient]:
     Raises:
         MissingExtraError: MLflow is not installed.
         RegistryUnavailableError: It does not answer, or fails on its side.
+        CredentialsError: It wants to know who asks, and there are no credentials to tell.
         ModelfleetError: It refuses what it was asked.
     """
     with _environment(SETTINGS):
@@ -78,6 +79,8 @@ def mlflow_session(uri: str) -> Iterator[MlflowClient]:
                 client.search_experiments(max_results=1)
             yield client
         except MlflowException as error:
+            if isinstance(error.__context__, ModelfleetError):  # raised by ``GoogleIdToken``, and MLflow has wrapped it
+                raise error.__context__ from None
             first_line = str(error).partition("\n")[0]
             if error.error_code in REFUSALS:
                 raise ModelfleetError(f"MLflow at {uri} refuses: {first_line}") from error

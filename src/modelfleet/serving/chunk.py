@@ -34,7 +34,7 @@ MAX_ROWS = 10_000
 """Most rows of a chunk; its line is bounded by ``MAX_BYTES`` like any other."""
 
 MAX_NAMES = 50 * MAX_BYTES
-"""Most characters of a chunk's column names, written once for each row: so they stand in the dead letters of its rows."""
+"""Most characters of a chunk's column names, written once for each row, as they stand in the rows' dead letters."""
 
 MAX_CHUNK_ID = MAX_ID - len(f"#{MAX_ROWS}")
 """Longest ``request_id`` of a chunk: the id of a row that is sent again has its position behind it."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 from modelfleet.serving.answer import Answer, DeadLetter
 from modelfleet.serving.chunk_answer import AnyAnswer
-from modelfleet.whole_file import replacing
+from modelfleet.stores.opening import open_store
+from modelfleet.stores.place import Place
 
 PREFIX = 1000
 """So much of the original stays in the message: bytes, or characters where it is text."""
@@ -21,26 +21,30 @@ class LargeLetters:
     """A folder of whole dead letters, each named after its hash, so that one that is written again is one file.
 
     Args:
-        folder: Made if it is not there.
+        folder: On this machine, made if it is not there, or below a bucket.
+
+    Raises:
+        InputError: It is a URL, but not of a bucket.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self._folder = Path(folder)
+    def __init__(self, folder: str | Place) -> None:
+        self._folder = str(folder).rstrip("/")
+        self._store = open_store(folder)
 
     def keep(self, content: bytes) -> tuple[str, str]:
         """Write what is not there yet, durably.
 
         Returns:
-            Its path and its sha256 as hexadecimal digits.
+            Its path or URL, and its sha256 as hexadecimal digits.
+
+        Raises:
+            OSError: The folder, or the bucket, cannot be written.
         """
         sha256 = hashlib.sha256(content).hexdigest()
-        path = self._folder / f"{sha256}.json"
-        if not path.exists():
-            with replacing(path) as temporary, temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-        return str(path), sha256
+        name = f"{sha256}.json"
+        with suppress(FileExistsError):
+            self._store.create(name, content)
+        return f"{self._folder}/{name}", sha256
 
 
 def fitting(letter: DeadLetter, limit: int, large: LargeLetters) -> bytes:

@@ -35,7 +35,8 @@ class KafkaSinkSpec(KafkaSection):
         answers: Topic for answers; the key is the request's id.
         dead_letters: Topic for dead letters.
         max_message_bytes: Largest message the topics take; absent means that the broker is asked.
-        large: Folder for what is larger than that; absent means the fleet's own folder of dead letters.
+        large: Folder, or place below a bucket, for what is larger than that; absent means the fleet's own, in the
+            home folder or its bucket.
         bootstrap_servers: Where to ask first, such as `kafka-1:9092,kafka-2:9092`; absent means the local broker of
             the home folder.
         config: Options of librdkafka that are no secret; secret ones come from `$MODELFLEET_KAFKA_CONFIG`.
@@ -58,7 +59,8 @@ class PubsubSinkSpec(Section):
         kind: `pubsub`.
         answers: Topic for answers, such as `projects/my-shop/topics/answers`.
         dead_letters: Topic for dead letters.
-        large: Folder for what is larger than a message may be; absent means the fleet's own folder of dead letters.
+        large: Folder, or place below a bucket, for what is larger than a message may be; absent means the fleet's own,
+            in the home folder or its bucket. Dataflow's workers keep no folder.
     """
 
     PATHS: ClassVar = ("large",)

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from modelfleet.engines.loopback import free_port, listens
 from tests.cloud.dataflow.certificates import make_certificates
 from tests.cloud.dataflow.grpc_face import GrpcFace
+from tests.cloud.dataflow.id_tokens import IdTokens
 from tests.cloud.dataflow.job_store import JobStore
 from tests.cloud.dataflow.rest_face import RestFace
 from tests.cloud.dataflow.tls_proxy import TlsProxy
@@ -86,6 +87,8 @@ class Google:
         for name in ("work", "refuse", "linger", "refuse_updates", "created", "asked", "jobs", "messages", "_begun"):
             setattr(self.store, name, getattr(fresh, name))
         self.rest.apis_off, self.rest.pubsub, self.rest.token_refused = set(), set(), ""
+        self.rest.id_tokens.given.clear()
+        self.rest.id_tokens.seconds = IdTokens.seconds
         self.rest.paths.clear()
         self.proxy.hosts.clear()
 

@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.cloud.dataflow.id_tokens import IdTokens
 from tests.cloud.dataflow.job_store import JobStore, Refused
 
 JOBS = r"/v1b3/projects/[^/]+/locations/(?P<location>[^/]+)/jobs"
@@ -25,6 +26,7 @@ class RestFace:
         pubsub: Topics and subscriptions that are there.
         token_refused: Why no token is given; empty where one is.
         paths: What was asked, in order: method and path.
+        id_tokens: Gives identity tokens.
     """
 
     store: JobStore
@@ -32,6 +34,7 @@ class RestFace:
     pubsub: set[str] = field(default_factory=set)
     token_refused: str = ""
     paths: list[tuple[str, str]] = field(default_factory=list)
+    id_tokens: IdTokens = field(default_factory=IdTokens)
 
     def __post_init__(self) -> None:
         face = self
@@ -77,6 +80,9 @@ class RestFace:
         if path == "/token":
             if self.token_refused:
                 raise Refused(400, self.token_refused)
+            (assertion,) = parse_qs(body.decode())["assertion"]
+            if (token := self.id_tokens.give(assertion)) is not None:
+                return {"id_token": token}
             return {"access_token": "a-token", "expires_in": 3600, "token_type": "Bearer"}
         if path.endswith("/allowedLocations"):  # google-auth asks where an account may be used from
             return {"locations": [], "encodedLocations": "0x0"}

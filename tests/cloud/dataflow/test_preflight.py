@@ -140,6 +140,18 @@ def test_serving_needs_its_topics(google: Google, spec: FleetSpec) -> None:
     check_engine(override(spec, PUBSUB), "serve", HOME)
 
 
+def test_serving_needs_the_subscription_that_tells_of_releases(google: Google, spec: FleetSpec) -> None:
+    heard = f"projects/{PROJECT}/subscriptions/releases"
+    google.rest.pubsub = {f"{TOPICS}/answers", f"{TOPICS}/dead", f"projects/{PROJECT}/subscriptions/requests"}
+    notices = {"kind": "pubsub", "topic": f"{TOPICS}/release-notices", "subscription": heard}
+    told = override(override(spec, PUBSUB), {"serving": {"updates": "event", "notices": notices}})
+    with pytest.raises(CloudSetupError, match=rf"Pub/Sub: {heard} is not there"):
+        check_engine(told, "serve", HOME)
+    check_engine(override(told, {"serving": {"updates": "watch"}}), "serve", HOME)
+    google.rest.pubsub.add(heard)
+    check_engine(told, "serve", HOME)
+
+
 def test_workers_serve_no_folder_of_this_machine(google: Google, spec: FleetSpec) -> None:
     with pytest.raises(CloudSetupError, match=r"serving.source: a folder of this machine.*\n.*serving.sink"):
         check_engine(spec, "serve", HOME)

@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -24,54 +18,15 @@ from modelfleet.bundles.reader import Bundle
 from modelfleet.data.encode import encode_table
 from modelfleet.registry.mlflow import MlflowRegistry
 from modelfleet.registry.session import mlflow_session
-from tests.cloud.emulators import Emulator, free_port
+from tests.cloud.emulators import Emulator
+from tests.cloud.mlflow_server import MlflowServer
 from tests.registry.conftest import make_bundle, make_report, release_of
 
-REPOSITORY = Path(__file__).resolve().parents[3]
 BUCKET = "acme-artifacts"
 FRAME = pd.DataFrame(
     {"store": ["a", "b", "never seen", "a"], "price": [0.5, -2.0, 1.0, np.nan], "day": ["mon", "sun", None, "mon"],
      "crowd": [1, 2, 3, 4]}
 )  # fmt: skip
-
-
-class Server:
-    """MLflow's server, which alone knows of the bucket; started at once, and asked for when it is needed.
-
-    Args:
-        home: For its database and its log.
-        settings: What the platform on that cloud sets.
-    """
-
-    def __init__(self, home: Path, settings: dict[str, str]) -> None:
-        home.mkdir()
-        port = free_port()
-        self.address = f"http://127.0.0.1:{port}"
-        own = {"MODELFLEET_HOME": str(home), "MLFLOW_PORT": str(port)}
-        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        self._log = home / "log"
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [REPOSITORY / "mlflow/serve.sh"],
-                env={**os.environ, "PATH": path, **own, **settings},
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-
-    def wait(self, seconds: float = 120) -> None:
-        deadline = time.monotonic() + seconds
-        while True:
-            try:
-                with urllib.request.urlopen(f"{self.address}/health", timeout=5):
-                    return
-            except OSError:
-                assert self._process.poll() is None and time.monotonic() < deadline, self._log.read_text()
-            time.sleep(0.1)
-
-    def close(self) -> None:
-        os.killpg(self._process.pid, signal.SIGKILL)  # its workers too
-        self._process.wait()
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +47,7 @@ def other_clients(gcs: Emulator, s3: Emulator) -> dict[str, fs.FileSystem]:
 @pytest.fixture(scope="module")
 def servers(
     gcs: Emulator, s3: Emulator, other_clients: dict[str, fs.FileSystem], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, Server]]:
+) -> Iterator[dict[str, MlflowServer]]:
     """As Terraform and as the Compose file set MLflow up, begun side by side."""
     assert not {"STORAGE_EMULATOR_HOST", "AWS_ENDPOINT_URL_S3"} & set(os.environ)
     home = tmp_path_factory.mktemp("mlflow")
@@ -106,7 +61,7 @@ def servers(
         "AWS_DEFAULT_REGION": "us-east-1",
     }
     found = {
-        kind: Server(home / kind, {"MLFLOW_ARTIFACTS": f"{kind}://{BUCKET}/artifacts", **settings})
+        kind: MlflowServer(home / kind, {"MLFLOW_ARTIFACTS": f"{kind}://{BUCKET}/artifacts", **settings})
         for kind, settings in (("gs", google), ("s3", amazon))
     }
     yield found
@@ -115,7 +70,7 @@ def servers(
 
 
 @pytest.fixture(scope="module")
-def bundle(servers: dict[str, Server], tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+def bundle(servers: dict[str, MlflowServer], tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """A fleet of two stores and the pooled model, trained while the servers start."""
     made = make_bundle(tmp_path_factory.mktemp("bundle") / "b")
     return Bundle.open(str(made.path.rename(made.path.with_name(folder_name(made.sha256)))))
@@ -123,7 +78,7 @@ def bundle(servers: dict[str, Server], tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.mark.parametrize("kind", ["gs", "s3"])
 def test_a_fleet_is_registered_found_in_the_bucket_and_loaded(
-    kind: str, servers: dict[str, Server], bundle: Bundle, other_clients: dict[str, fs.FileSystem]
+    kind: str, servers: dict[str, MlflowServer], bundle: Bundle, other_clients: dict[str, fs.FileSystem]
 ) -> None:
     servers[kind].wait()
     tracking, other_client = servers[kind].address, other_clients[kind]

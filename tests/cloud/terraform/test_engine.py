@@ -12,7 +12,11 @@ from ruamel.yaml import YAML
 from infra.tests.workspace import ENVIRONMENTS, Workspace
 from modelfleet.engines.options import Job, command_line, pipeline_options
 from modelfleet.home import Home
+from modelfleet.registry import google_auth
 from modelfleet.spec import load_spec, override, parse_spec
+from modelfleet.spec.notices import PubsubNotices
+from modelfleet.spec.sink import PubsubSinkSpec
+from modelfleet.spec.source import PubsubSourceSpec
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 INCOME = REPOSITORY / "fleets/income.yaml"
@@ -44,7 +48,16 @@ def test_the_patch_moves_a_fleet_to_dataflow(workspace: Workspace, environment: 
     assert moved.engine_options == patch["engine_options"] == found["engine_options"]
     project, dataset, table = found["tables"]["income"]["evaluation"].split(".")
     assert moved.evaluation.table == f"bigquery://{project}/{dataset}/{table}"
-    assert override(moved, {"engine": "local", "engine_options": None, "evaluation": {"table": None}}) == local
+    serving = moved.serving
+    assert isinstance(serving.source, PubsubSourceSpec)
+    assert isinstance(serving.sink, PubsubSinkSpec)
+    assert isinstance(serving.notices, PubsubNotices)
+    assert serving.source.subscription == found["subscriptions"]["income"]["requests"]
+    assert serving.sink.answers == found["topics"]["income"]["answers"]
+    assert serving.notices.subscription == found["subscriptions"]["income"]["releases"]
+    unserved = dict.fromkeys(patch["serving"])
+    back = {"engine": "local", "engine_options": None, "evaluation": {"table": None}, "serving": unserved}
+    assert override(moved, back) == local
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
@@ -81,6 +94,7 @@ def test_airflow_is_told_where_everything_is(workspace: Workspace, environment: 
         "MODELFLEET_HOME": f"gs://{found['buckets']['home']}",
         "MODELFLEET_FLEETS": "/home/airflow/gcs/dags/fleets",
         "MLFLOW_TRACKING_URI": "https://mlflow-abc.a.run.app",
+        "MLFLOW_TRACKING_AUTH": google_auth.NAME,
     }
     assert json.loads(found["connections"]["google_cloud_default"])["extra"] == {
         "project": found["engine_options"]["project"]

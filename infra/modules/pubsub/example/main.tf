@@ -7,6 +7,7 @@ module "pubsub" {
   fleets             = { income = "binary", demand = "regression" }
   predictions_tables = { income = "acme-fleets-dev.modelfleet.income_predictions" }
 
-  workers = { worker = "serviceAccount:modelfleet-worker@acme-fleets-dev.iam.gserviceaccount.com" }
-  clients = { shop = "serviceAccount:shop@acme-fleets-dev.iam.gserviceaccount.com" }
+  workers   = { worker = "serviceAccount:modelfleet-worker@acme-fleets-dev.iam.gserviceaccount.com" }
+  promoters = { airflow = "serviceAccount:modelfleet-airflow@acme-fleets-dev.iam.gserviceaccount.com" }
+  clients   = { shop = "serviceAccount:shop@acme-fleets-dev.iam.gserviceaccount.com" }
 }
