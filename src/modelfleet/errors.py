@@ -22,6 +22,7 @@ The tree (the number is the exit code of the command line)::
     │   ├── CopyError                     a file that went by a bucket is missing or damaged
     │   ├── SigningUnavailableError       the key service that signs releases does not answer
     │   ├── RunBusyError                  another process works on this run
+    │   ├── FleetBusyError                another process publishes, or removes, bundles of this fleet
     │   └── ReleaseConflictError          somebody else published this generation first
     ├── BundleError                    1  a bundle is truncated, tampered with or does not fit
     ├── ReleaseError                   1  a release manifest is unreadable or names nothing
@@ -138,6 +139,10 @@ class SigningUnavailableError(RetryableError):
 
 class RunBusyError(RetryableError):
     """Another process works on the same run just now."""
+
+
+class FleetBusyError(RetryableError):
+    """Another process removes bundles of this fleet from a bucket just now, or publishes some."""
 
 
 class ReleaseConflictError(RetryableError):

@@ -31,8 +31,8 @@ def now():
 class AgedFleet:
     """The fleet ``sales``, with bundles that hold no model but open, named by single letters."""
 
-    def __init__(self, root):
-        self.home = Home(root)
+    def __init__(self, root, shared=None):
+        self.home = Home(root, shared)
         self.folders = self.home.fleet("sales")
         self.ledger = Ledger(self.folders.releases, self.folders.leases)
         self.registry = MemoryRegistry()

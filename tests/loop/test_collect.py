@@ -14,7 +14,7 @@ from modelfleet.loop import collect as module
 from modelfleet.loop.collect import collect
 from modelfleet.loop.promote import promote
 from modelfleet.loop.register import register
-from modelfleet.releases.guard import bundles_in_place
+from modelfleet.releases.guard import bundles_in_place, publishers_held_off
 from modelfleet.releases.pin import pin, unpin
 from modelfleet.releases.promote import rollback
 from modelfleet.run import Run
@@ -203,7 +203,7 @@ def test_it_waits_for_a_publisher_and_a_publisher_for_it(fleet):
         with pytest.raises(BlockingIOError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     with (
-        bundles_in_place(fleet.folders.root, against_all=True),
+        publishers_held_off(fleet.folders.root),
         (fleet.folders.root / ".bundles.lock").open() as file,
         pytest.raises(BlockingIOError),
     ):

@@ -88,6 +88,17 @@ class StoreContract:
         assert store.read("shards/a.arrow") == b"models"
         assert [name for name in store.names() if name != "shards"] == []
 
+    def test_what_lies_below_at_any_depth(self, store: Store) -> None:
+        assert store.below() == []
+        files = {"a.json": b"one", "shards/b.arrow": b"", "shards/c/d.arrow": b"four"}
+        for name, content in files.items():
+            store.write(name, content)
+        found = sorted(store.below(), key=lambda entry: entry.name)
+        assert [(entry.name, entry.bytes) for entry in found] == [(name, len(files[name])) for name in sorted(files)]
+        assert [entry.written_at for entry in found] == [store.written_at(entry.name) for entry in found]
+        store.remove("shards/c/d.arrow")
+        assert {entry.name for entry in store.below()} == {"a.json", "shards/b.arrow"}
+
     def test_when_a_file_was_written(self, store: Store) -> None:
         store.write("a.json", b"")
         assert abs(store.written_at("a.json") - datetime.now(UTC)) < timedelta(minutes=5)

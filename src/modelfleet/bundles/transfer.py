@@ -22,7 +22,9 @@ AT_ONCE = 8
 def send(bundle: Bundle, parent: Url) -> str:
     """Copy a bundle into a bucket, its manifest last, so that nobody opens half of it.
 
-    One that is there already, whole, is left as it is; a damaged one is mended.
+    Of one that is there already, whole, only the manifest is written again, the same as before: so it is as young as
+    if it were new, and ``modelfleet gc`` on a machine that knows of no run which needs it leaves it. A damaged one is
+    mended.
 
     Args:
         bundle: On this machine, or elsewhere.
@@ -37,14 +39,13 @@ def send(bundle: Bundle, parent: Url) -> str:
         StoreRefusedError: It is not there, or is closed to this account.
     """
     target = parent / folder_name(bundle.sha256)
-    if _is_whole(str(target), bundle.sha256):
-        return str(target)
     store = open_store(target)
 
     def copy(part: ShardFile | IndexFile) -> None:
         store.write(part.path, bundle.read(part))
 
-    _for_each_file(bundle, copy)
+    if not _is_whole(str(target), bundle.sha256):
+        _for_each_file(bundle, copy)
     store.write(MANIFEST_NAME, bundle.storage.manifest())
     return str(target)
 

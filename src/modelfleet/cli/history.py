@@ -11,6 +11,7 @@ from rich.table import Table
 
 from modelfleet.cli.output import JsonFlag, out, print_json
 from modelfleet.home import Home
+from modelfleet.releases.manifest import those_there
 from modelfleet.serving.status import fleet_history
 from modelfleet.spec.file import load_spec
 
@@ -25,8 +26,11 @@ def history(
     """List every release of the fleet, newest first: which bundle, why, by whom."""
     fleet = load_spec(spec).fleet
     releases = fleet_history(Home.from_environment(), fleet)
+    there = those_there(releases)
     if as_json:
-        print_json([release.model_dump(mode="json") | {"bundle_there": release.bundle.there} for release in releases])
+        print_json(
+            [release.model_dump(mode="json") | {"bundle_there": release.bundle.uri in there} for release in releases]
+        )
         return
     table = Table(title=f"releases of {fleet}", title_justify="left", box=SIMPLE_HEAD, padding=0)
     for column in ("generation", "reason", "bundle", "version", "by", "when", "note"):
@@ -35,7 +39,7 @@ def history(
         table.add_row(
             str(release.generation),
             described(release),
-            Path(release.bundle.uri).name + ("" if release.bundle.there else " (removed)"),
+            Path(release.bundle.uri).name + ("" if release.bundle.uri in there else " (removed)"),
             release.model_version or "",
             release.actor,
             f"{release.created_at:%Y-%m-%d %H:%M:%S}",

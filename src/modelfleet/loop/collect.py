@@ -5,24 +5,27 @@ from __future__ import annotations
 import logging
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
-
-from pydantic import BaseModel, ConfigDict
+from typing import TYPE_CHECKING
 
 from modelfleet.engines.savepoints import list_savepoints
 from modelfleet.errors import RunBusyError
+from modelfleet.loop.collect_bucket import collect_copies, collect_published
+from modelfleet.loop.collected import Collected, Item
 from modelfleet.loop.needs import bundle_needs, newest_whole, runs_of, started_at
-from modelfleet.releases.guard import bundles_in_place
+from modelfleet.releases.guard import publishers_held_off
 from modelfleet.releases.ledger import Ledger
+from modelfleet.releases.manifest import those_there
 from modelfleet.spec.sink import FolderSinkSpec
 from modelfleet.stores.opening import open_store
 from modelfleet.stores.place import Url, place
 
 if TYPE_CHECKING:
     from modelfleet.home import FleetHome, Home
+    from modelfleet.loop.collected import Kind
+    from modelfleet.loop.needs import BundleNeeds
     from modelfleet.registry.base import Registry
     from modelfleet.run import Run
     from modelfleet.spec.fleet import FleetSpec
@@ -32,49 +35,6 @@ logger = logging.getLogger(__name__)
 
 REMOVED = ".removed-"
 """What a folder's name begins with from the moment it is removed until its files are gone."""
-
-Kind = Literal["bundle", "run", "savepoint", "part"]
-
-
-class Item(BaseModel):
-    """Something that was looked at.
-
-    Attributes:
-        kind: ``bundle``, ``run`` (a run's folder), ``savepoint`` or ``part`` (a file of answers or dead letters).
-        path: Where it is, or was.
-        bytes: Its size; 0 for what is kept.
-        reasons: Why it is kept; empty for what is removed.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    kind: Kind
-    path: str
-    bytes: int = 0
-    reasons: tuple[str, ...] = ()
-
-
-class Collected(BaseModel):
-    """What was removed and what was kept.
-
-    Attributes:
-        fleet: The fleet.
-        dry_run: Whether nothing was really removed.
-        removed: What nothing needed.
-        kept: What something needs.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    fleet: str
-    dry_run: bool
-    removed: tuple[Item, ...]
-    kept: tuple[Item, ...]
-
-    @property
-    def bytes(self) -> int:
-        """How much room that made."""
-        return sum(item.bytes for item in self.removed)
 
 
 def collect(
@@ -87,11 +47,12 @@ def collect(
     registry: Registry | None = None,
     now: datetime | None = None,
 ) -> Collected:
-    """Remove the bundles, run folders and savepoints of a fleet that nothing needs.
+    """Remove the bundles, run folders, savepoints, and copies for workers, of a fleet that nothing needs.
 
     A bundle stays while a release of the rollback window, a process, a job that may start, a run that may release, or
     an alias of the registry needs it. A folder is renamed away before its files are deleted, so that nobody opens half
-    of it; what a collection that died has left is deleted by the next.
+    of it; what a collection that died has left is deleted by the next. Below a bucket the manifest goes first instead,
+    see ``collect_bucket``.
 
     Args:
         home: The root folder.
@@ -104,6 +65,8 @@ def collect(
 
     Raises:
         RegistryUnavailableError: The registry does not answer; nothing is removed.
+        FleetBusyError: Somebody publishes, or collects, below the bucket; run it again.
+        StoreUnavailableError: The bucket does not answer; likewise.
     """
     if registry is None:
         from modelfleet.registry.mlflow import MlflowRegistry
@@ -116,27 +79,35 @@ def collect(
     aside: list[Path] = [] if dry_run else _left_over(folders)
     # What takes long comes before the lock, which a rollback may be waiting for
     aliased = registry.aliased(spec.fleet)
-    starts_with = newest_whole(Ledger(folders.releases, folders.leases))
-    with bundles_in_place(folders.root, against_all=True):
-        needs = bundle_needs(folders, retention, now, starts_with=starts_with, aliased=aliased)
+    known = Ledger(folders.releases, folders.leases).all()
+    starts_with = newest_whole(known)
+
+    def needs() -> BundleNeeds:
+        return bundle_needs(folders, retention, now, known=known, starts_with=starts_with, aliased=aliased)
+
+    items += collect_published(folders, retention, now, needs, dry_run=dry_run)
+    with publishers_held_off(folders.root):
+        needed = needs()
         for folder in _folders(folders.bundles):
-            reasons = needs.of(folder)
-            items.append(_item("bundle", folder, reasons))
+            reasons = needed.of(folder)
+            items.append(_kept_or_not("bundle", folder, reasons))
             if not reasons and not dry_run:
                 aside.append(_rename_away(folder))
     for run, reasons in _runs(folders, retention, now):
         if not reasons and not dry_run:
             try:
                 with run.exclusively():
-                    items.append(_item("run", run.folder, reasons))
+                    items.append(_kept_or_not("run", run.folder, reasons))
                     aside.append(_rename_away(run.folder))
             except RunBusyError as error:
-                items.append(_item("run", run.folder, [str(error)]))
+                items.append(Item.kept("run", run.folder, [str(error)]))
         else:
-            items.append(_item("run", run.folder, reasons))
+            items.append(_kept_or_not("run", run.folder, reasons))
+    items += collect_copies(folders, retention, now, dry_run=dry_run)
     for savepoint in list_savepoints(home, spec.fleet):
         folder = Path(savepoint.path).parent
-        items.append(_item("savepoint", folder, ["the next job may start from it"] if savepoint.needed else []))
+        reasons = ["the next job may start from it"] if savepoint.needed else []
+        items.append(_kept_or_not("savepoint", folder, reasons))
         if not savepoint.needed and not dry_run:
             aside.append(_rename_away(folder))
     if answers_days is not None:
@@ -144,7 +115,7 @@ def collect(
     for folder in aside:
         shutil.rmtree(folder, ignore_errors=True)  # whatever stays is left over, for the next time
     for item in items:
-        logger.info("%s %s: %s", *(("keep", item.path, "; ".join(item.reasons)) if item.reasons else _gone(item)))
+        logger.info("%s", item.as_text())
     return Collected(
         fleet=spec.fleet,
         dry_run=dry_run,
@@ -154,8 +125,9 @@ def collect(
 
 
 def _runs(folders: FleetHome, retention: RetentionSpec, now: datetime) -> Iterator[tuple[Run, list[str]]]:
-    releases = [release for release in Ledger(folders.releases).all() if release.run_id and release.bundle.there]
-    names = {release.run_id: release.generation for release in releases}
+    releases = [release for release in Ledger(folders.releases).all() if release.run_id]
+    there = those_there(releases)
+    names = {release.run_id: release.generation for release in releases if release.bundle.uri in there}
     for position, run in enumerate(runs_of(folders)[0]):
         reasons = []
         if position < retention.generations:
@@ -183,7 +155,7 @@ def _old_parts(spec: FleetSpec, folders: FleetHome, before: datetime, *, dry_run
         return _old_letters(large, before, dry_run=dry_run)
     for part in parts:
         if datetime.fromtimestamp(part.stat().st_mtime, UTC) < before:
-            items.append(Item(kind="part", path=str(part), bytes=part.stat().st_size))
+            items.append(Item.removed("part", part, part.stat().st_size))
             if not dry_run:
                 part.unlink()
     return items
@@ -217,13 +189,8 @@ def _rename_away(folder: Path) -> Path:
     return folder.rename(folder.with_name(f"{REMOVED}{uuid.uuid4().hex[:8]}-{folder.name}"))
 
 
-def _item(kind: Kind, folder: Path, reasons: Iterable[str]) -> Item:
-    reasons = tuple(reasons)
-    return Item(kind=kind, path=str(folder), bytes=0 if reasons else _size(folder), reasons=reasons)
-
-
-def _gone(item: Item) -> tuple[str, str, str]:
-    return "remove", item.path, f"{item.bytes:,} bytes, needed by nothing"
+def _kept_or_not(kind: Kind, folder: Path, reasons: list[str]) -> Item:
+    return Item.kept(kind, folder, reasons) if reasons else Item.removed(kind, folder, _size(folder))
 
 
 def _size(folder: Path) -> int:

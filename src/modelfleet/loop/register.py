@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -59,6 +61,7 @@ def register(run: Run, registry: Registry | None = None) -> Registered:
         DataError: The table of ``evaluation.table`` is not there, or is another.
         DataUnavailableError: It does not answer.
         RegistryUnavailableError: The registry does not answer.
+        FleetBusyError: Bundles are being removed from the bucket, and were for longer than one waits.
     """
     with bundles_in_place(run.fleet_home.root):  # until the run says that it needs the merged one
         return _register(run, registry)
@@ -71,22 +74,30 @@ def _register(run: Run, registry: Registry | None) -> Registered:
     logged = registry.log_run(run_report(run, decisions), bundle)
     append_evaluation(run)
     reconcile(run.spec.fleet, Ledger(run.fleet_home.releases), registry)  # after a rollback made by hand, say
-    result = Registered(
-        mlflow_run_id=logged.run_id,
-        model_version=logged.model_version,
-        bundle=None if bundle is None else _published(run, bundle),
-        bundle_sha256=None if bundle is None else bundle.sha256,
-        experiment_url=logged.experiment_url,
-        run_url=logged.run_url,
-    )
-    run.write("register", asdict(result))
+    with _published(run, bundle) as at:
+        result = Registered(
+            mlflow_run_id=logged.run_id,
+            model_version=logged.model_version,
+            bundle=at,
+            bundle_sha256=None if bundle is None else bundle.sha256,
+            experiment_url=logged.experiment_url,
+            run_url=logged.run_url,
+        )
+        run.write("register", asdict(result))
     return result
 
 
-def _published(run: Run, bundle: Bundle) -> str:
-    """Return where a release finds the bundle, once it is there."""
-    shared = run.fleet_home.published
-    return str(bundle.path) if shared is None else send(bundle, shared)
+@contextmanager
+def _published(run: Run, bundle: Bundle | None) -> Iterator[str | None]:
+    """Give where a release finds the bundle, once it is there; it stays at least for the length of the block."""
+    home = run.fleet_home
+    if bundle is None:
+        yield None
+    elif home.shared is None or home.published is None:
+        yield str(bundle.path)
+    else:
+        with bundles_in_place(home.shared):  # not before the registry was asked, which may take long
+            yield send(bundle, home.published)
 
 
 def merged_bundle(run: Run, decisions: Decisions) -> Bundle:

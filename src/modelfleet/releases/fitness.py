@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from modelfleet.errors import BundleError, ReleaseError
 from modelfleet.releases.ledger import Ledger
-from modelfleet.releases.manifest import BundleRef, Release
+from modelfleet.releases.manifest import BundleRef, Release, those_there
 
 MOST_NAMED = 10
 """So many generations that could serve instead are named, the newest ones."""
@@ -44,7 +44,9 @@ def check_serves_again(ledger: Ledger, release: Release, *, pooled_only: bool) -
         copy = (
             f", or put it back: version {release.model_version} in MLflow has a copy" if release.model_version else ""
         )
-        left = sorted({r.generation for r in ledger.all() if r.bundle.there}, reverse=True)[:MOST_NAMED]
+        releases = ledger.all()
+        there = those_there(releases)
+        left = sorted({r.generation for r in releases if r.bundle.uri in there}, reverse=True)[:MOST_NAMED]
         names = ", ".join(map(str, left)) or "none"
         raise ReleaseError(
             f"{unfit}: {release.bundle.uri}: the bundle is not there; `modelfleet gc` removes what the spec's "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import uuid
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -69,7 +70,11 @@ class Ledger:
         return self._root.name
 
     def bundles_in_place(self) -> AbstractContextManager[None]:
-        """Hold off whoever removes bundles of this fleet, from the look at one until a release names it."""
+        """Hold off whoever removes bundles of this fleet, from the look at one until a release names it.
+
+        Raises:
+            FleetBusyError: See ``guard.bundles_in_place``.
+        """
         return bundles_in_place(self._root)
 
     @property
@@ -100,13 +105,17 @@ class Ledger:
                 logger.warning("%s; passed over", error)
         return None
 
-    def all(self) -> list[Release]:
-        """Return every release that can be read, oldest first; the others are logged and listed by ``problems``."""
-        return self._read()[0]
+    def all(self, known: Iterable[Release] = ()) -> list[Release]:
+        """Return every release that can be read, oldest first; the others are logged and listed by ``problems``.
+
+        Args:
+            known: Releases that were read before; they never change, so only whether they are there still is asked.
+        """
+        return self._read({release.generation: release for release in known})[0]
 
     def problems(self) -> list[str]:
         """Return one sentence for each release file that cannot be read."""
-        return self._read()[1]
+        return self._read({})[1]
 
     def get(self, generation: int) -> Release:
         """Return one release.
@@ -213,11 +222,11 @@ class Ledger:
                     f"({winner.reason}, bundle {winner.bundle.uri}): look at it, then retry"
                 ) from None
 
-    def _read(self) -> tuple[list[Release], list[str]]:
+    def _read(self, known: Mapping[int, Release]) -> tuple[list[Release], list[str]]:
         releases, problems = [], []
         for generation in self.generations():
             try:
-                releases.append(self.get(generation))
+                releases.append(known.get(generation) or self.get(generation))
             except ReleaseError as error:
                 problems.append(str(error))
                 logger.warning("%s; passed over", error)

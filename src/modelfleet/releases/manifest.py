@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from modelfleet.errors import ReleaseError
+from modelfleet.bundles.format import MANIFEST_NAME
+from modelfleet.errors import MissingExtraError, ReleaseError
+from modelfleet.stores.opening import open_store
+from modelfleet.stores.place import SCHEMES, place
 
 if TYPE_CHECKING:
     from modelfleet.bundles.reader import Bundle
 
 FORMAT = 1
 """The format this version writes, and the only one it reads."""
+
+AT_ONCE = 8
+"""So many bundles are looked for at a time."""
 
 Reason = Literal["promote", "rollback", "pin", "unpin", "mode"]
 
@@ -36,21 +44,33 @@ class BundleRef(BaseModel):
 
     @property
     def there(self) -> bool:
-        """Whether the folder is there, as a URL is taken to be; ``modelfleet gc`` removes those of old releases."""
-        from modelfleet.bundles.storage import is_remote
+        """Whether its folder is there; ``modelfleet gc`` removes those of old releases.
 
-        return is_remote(self.uri) or Path(self.uri).is_dir()
+        A bucket is asked, and one that does not answer says nothing: the bundle counts as there, as at any other URL.
+        """
+        found = place(self.uri)
+        if isinstance(found, Path):
+            return found.is_dir()
+        if found.scheme not in SCHEMES:
+            return True
+        try:
+            open_store(found).written_at(MANIFEST_NAME)
+        except FileNotFoundError:
+            return False
+        except (OSError, MissingExtraError):
+            return True
+        return True
 
     def open(self, *, verify: bool = True) -> Bundle:
         """Open the bundle; see ``Bundle.open`` for ``verify``.
 
         Raises:
             ReleaseError: There is no such folder.
-            BundleError: The bundle is damaged, or is another one than the release named.
+            BundleError: The bundle is damaged, or not in its bucket, or is another one than the release named.
         """
         from modelfleet.bundles.reader import Bundle
 
-        if not self.there:
+        if isinstance(found := place(self.uri), Path) and not found.is_dir():
             raise ReleaseError(f"{self.uri}: the bundle is not there; put it back, or go back to another generation")
         return Bundle.open(self.uri, sha256=self.sha256, verify=verify)
 
@@ -109,3 +129,11 @@ class Release(BaseModel):
     nonce: str
     created_at: AwareDatetime
     signature: Signature | None = None
+
+
+def those_there(releases: Iterable[Release]) -> frozenset[str]:
+    """Return the uris of the bundles of releases that were not removed; each is looked for once, some at a time."""
+    refs = {release.bundle.uri: release.bundle for release in releases}
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        there = pool.map(lambda ref: ref.there, refs.values())
+        return frozenset(uri for uri, is_there in zip(refs, there, strict=True) if is_there)

@@ -124,13 +124,16 @@ class LeaseFolder:
 
     def all(self) -> list[Lease]:
         """Return every readable lease, expired ones too, ordered by process; an unreadable one is logged."""
+        return self._all(passing_over=(ValidationError, OSError))
+
+    def _all(self, passing_over: tuple[type[Exception], ...]) -> list[Lease]:
         leases = []
         for name in sorted(name for name in self._store.names() if name.endswith(".json")):
             try:
                 leases.append(Lease.model_validate_json(self._store.read(name)))
             except FileNotFoundError:
                 continue  # removed between listing and reading
-            except (ValidationError, OSError) as error:
+            except passing_over as error:
                 logger.warning("lease %s cannot be read and is passed over: %s", self.path / name, error)
         return leases
 
@@ -144,9 +147,13 @@ class LeaseFolder:
         return [lease for lease in self.all() if lease.expires_at > now]
 
     def recent(self, now: datetime, grace: timedelta) -> list[Lease]:
-        """Return the leases that have not expired for longer than ``grace``, by their own time or by their file's."""
+        """Return the leases that have not expired for longer than ``grace``, by their own time or by their file's.
+
+        Raises:
+            OSError: One cannot be read just now, so that it is not known what its process holds.
+        """
         found = []
-        for lease in self.all():
+        for lease in self._all(passing_over=(ValidationError,)):
             with suppress(FileNotFoundError):
                 written = self._store.written_at(_name(lease.process))
                 if max(lease.expires_at, written) + grace > now:

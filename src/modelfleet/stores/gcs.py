@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelfleet.errors import MissingExtraError, StoreRefusedError, StoreUnavailableError
+from modelfleet.stores.store import Entry
 
 if TYPE_CHECKING:
     from modelfleet.stores.place import Url
@@ -46,6 +47,15 @@ class GcsStore:
                 prefix=self._prefix, delimiter="/", fields="items(name),nextPageToken", retry=_retry()
             )
             return [name for blob in blobs if (name := blob.name.removeprefix(self._prefix))]
+
+    def below(self) -> list[Entry]:
+        """See ``Store``."""
+        with self._told("", listing=True):
+            blobs = self._bucket.list_blobs(
+                prefix=self._prefix, fields="items(name,size,updated),nextPageToken", retry=_retry()
+            )
+            named = [(blob.name.removeprefix(self._prefix), blob) for blob in blobs]
+            return [Entry(name, blob.size, blob.updated) for name, blob in named if name]
 
     def read(self, name: str) -> bytes:
         """See ``Store``."""

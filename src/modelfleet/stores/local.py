@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from modelfleet.stores.store import Entry
 from modelfleet.whole_file import replacing, write_whole
 
 
@@ -27,6 +29,18 @@ class LocalStore:
             return os.listdir(self._folder)
         except FileNotFoundError:
             return []
+
+    def below(self) -> list[Entry]:
+        """See ``Store``."""
+        entries = []
+        for folder, _, names in os.walk(self._folder):
+            for name in names:
+                path = Path(folder, name)
+                with suppress(FileNotFoundError):  # removed since it was listed
+                    found = path.stat()
+                    written = datetime.fromtimestamp(found.st_mtime, UTC)
+                    entries.append(Entry(path.relative_to(self._folder).as_posix(), found.st_size, written))
+        return entries
 
     def read(self, name: str) -> bytes:
         """See ``Store``."""

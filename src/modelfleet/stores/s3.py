@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelfleet.errors import MissingExtraError, StoreRefusedError, StoreUnavailableError
+from modelfleet.stores.store import Entry
 
 if TYPE_CHECKING:
     from modelfleet.stores.place import Url
@@ -43,12 +44,20 @@ class S3Store:
 
     def names(self) -> list[str]:
         """See ``Store``."""
+        return [name for name, _ in self._listed(Delimiter="/")]
+
+    def below(self) -> list[Entry]:
+        """See ``Store``."""
+        return [Entry(name, found["Size"], found["LastModified"]) for name, found in self._listed()]
+
+    def _listed(self, **how: str) -> list[tuple[str, dict[str, Any]]]:
         with self._told("", whole_bucket=True):
             pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self._url.bucket, Prefix=self._prefix, Delimiter="/"
+                Bucket=self._url.bucket, Prefix=self._prefix, **how
             )
-            keys = [found["Key"] for page in pages for found in page.get("Contents", ())]
-        return [name for key in keys if (name := key.removeprefix(self._prefix))]
+            listed = [found for page in pages for found in page.get("Contents", ())]
+        named = [(found["Key"].removeprefix(self._prefix), found) for found in listed]
+        return [(name, found) for name, found in named if name]
 
     def read(self, name: str) -> bytes:
         """See ``Store``."""

@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file as a listing tells of it.
+
+    Attributes:
+        name: Its name; below a folder in the one that was listed, with slashes.
+        bytes: Its size.
+        written_at: When it was written last, by the clock of whoever keeps it, with a time zone.
+    """
+
+    name: str
+    bytes: int
+    written_at: datetime
 
 
 class Store(Protocol):
     """The files of one folder.
 
     Whatever is written is seen whole or not at all, and by everybody at once: a name that ``create`` has made is in
-    the next ``names`` of any process. Every method raises ``OSError`` where the folder cannot be reached: of a bucket,
-    ``StoreUnavailableError`` where a retry may help, ``StoreRefusedError`` where not.
+    the next ``names`` and ``below`` of any process, and what is removed in none. Every method raises ``OSError`` where
+    the folder cannot be reached: of a bucket, ``StoreUnavailableError`` where a retry may help, ``StoreRefusedError``
+    where not.
     """
 
     def names(self) -> list[str]:
         """Return the names of the files that lie directly in it, in any order; none where there is no folder."""
+        ...
+
+    def below(self) -> list[Entry]:
+        """Return the files that lie in it at any depth, in any order; none where there is no folder."""
         ...
 
     def read(self, name: str) -> bytes:
