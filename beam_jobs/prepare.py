@@ -6,9 +6,11 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 from beam_jobs.launcher import launch
 from modelfleet.data.bigquery import fetch_table, is_table
+from modelfleet.data.objects import Copies, fetch_objects, is_below_bucket
 from modelfleet.data.plan import make_plan
 from modelfleet.data.prepared import RESULTS, SHARDS, clear_results, read_error
 from modelfleet.data.reading import pieces_of
@@ -40,7 +42,10 @@ def prepare(run: Run, options: Sequence[str]) -> None:
         log.info("run %s is prepared already", run.record.run_id)
         return
     place = run.workplace()
-    plan = make_plan(_with_data_here(run), entities=run.entities, champion_index=_champion_index(run, place))
+    spec, copies = _with_data_here(run)
+    plan = make_plan(spec, entities=run.entities, champion_index=_champion_index(run, place))
+    if copies is not None:
+        plan = replace(plan, files=copies.named(plan.files))
     # What the step 'train' would refuse is refused before anybody waits for it
     make_families(run.spec.model, plan.outline())
     try:
@@ -94,14 +99,17 @@ def _champion_index(run: Run, place: Workplace) -> str | None:
     return CHAMPION_INDEX
 
 
-def _with_data_here(run: Run) -> FleetSpec:
-    """Return the run's spec; where its data is a table, that is read into the run's folder first."""
-    data = run.spec.data
-    if not is_table(data.source):
-        return run.spec
-    folder = fetch_table(data.source, run.folder / "source", tuple(data.columns or ()))
-    here = data.model_copy(update={"source": str(folder), "format": "parquet"})
-    return run.spec.model_copy(update={"data": here})
+def _with_data_here(run: Run) -> tuple[FleetSpec, Copies | None]:
+    """Return the run's spec; where its data is a table, or below a bucket, it is copied into the run's folder first."""
+    data, folder, copies = run.spec.data, run.folder / "source", None
+    if is_table(data.source):
+        found = {"source": str(fetch_table(data.source, folder, tuple(data.columns or ()))), "format": "parquet"}
+    elif is_below_bucket(data.source):
+        copies = fetch_objects(data.source, folder)
+        found = {"source": copies.source}
+    else:
+        return run.spec, None
+    return run.spec.model_copy(update={"data": data.model_copy(update=found)}), copies
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

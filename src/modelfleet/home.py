@@ -43,6 +43,11 @@ class FleetHome:
         return None if self.shared is None else self.shared / "runs"
 
     @property
+    def scores(self) -> Path:
+        """Scored rows on their way to a bucket."""
+        return self.root / "scores"
+
+    @property
     def shared_scores(self) -> Url | None:
         """One folder below the bucket per scoring job, while it runs, for such workers."""
         return None if self.shared is None else self.shared / "scores"

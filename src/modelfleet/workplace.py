@@ -77,7 +77,7 @@ class Workplace:
         if not again:
             names -= set(self._there(*patterns)) & set(Sums(self.url).said(*patterns))
         sent = {name: folder / name for name in names if not _is_hidden(name)}
-        sent |= {_input(file.path): Path(file.path) for file in inputs}
+        sent |= {_input(file.path): Path(file.at) for file in inputs}
         sums = Sums(self.url)
         self._forget(sums.said(*map(escape, sent)))
         _for_each(sent, lambda name: sums.write(name, sent[name].read_bytes()))

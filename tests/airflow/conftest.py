@@ -70,6 +70,9 @@ def airflow_home() -> Iterator[Path]:
     fleets = _HOME / "fleets"
     fleets.mkdir()
     (fleets / "shops.yaml").write_text(SPEC.format(fleet="shops", cron="0 3 * * 1", on_new_data="true"))
+    days = 'schedule:\n  score: {cron: "0 6 * * *", input: "days/{date}.csv", output: "scored/{date}.parquet"}\n'
+    shops = fleets / "shops.yaml"
+    shops.write_text(shops.read_text().replace("schedule:\n", days))
     (fleets / "clock.yaml").write_text(SPEC.format(fleet="clock", cron="0 4 * * *", on_new_data="false"))
     (fleets / "events.yaml").write_text(SPEC.format(fleet="events", cron="null", on_new_data="true"))
     (fleets / "byhand.yaml").write_text(SPEC.format(fleet="byhand", cron="null", on_new_data="false"))

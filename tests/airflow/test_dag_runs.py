@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import warnings
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +53,9 @@ def play(home: Home, airflow_db: None) -> Any:
     """Run a DAG and return its run and the state of each task."""
     from airflow.dag_processing.dagbag import DagBag
 
-    def run(dag_id: str, **conf: object) -> tuple[Played, dict[str, str]]:
+    def run(dag_id: str, *, day: datetime | None = None, **conf: object) -> tuple[Played, dict[str, str]]:
         # Read anew each time: a run in this process leaves its conf in the DAG object's Params
-        ended = DagBag(dag_folder=str(ROOT / "dags")).dags[dag_id].test(run_conf=conf)
+        ended = DagBag(dag_folder=str(ROOT / "dags")).dags[dag_id].test(logical_date=day, run_conf=conf)
         tasks = ended.get_task_instances()
         tries = {task.task_id: task.try_number for task in tasks}
         return Played(str(ended.state), tries), {task.task_id: str(task.state) for task in tasks}
@@ -207,6 +208,18 @@ def test_the_score_dag_scores_a_file(play: Any, home: Home, airflow_home: Path, 
     assert set(found["generation"].to_pylist()) == {newest.generation}
     assert set(found["served_by"].to_pylist()) == {"entity"}
     assert np.abs(found["prediction"].to_numpy() - rows["amount"].to_numpy()).mean() < 1.0
+
+
+def test_a_day_of_the_past_is_scored_from_its_file_into_its_file(play: Any, airflow_home: Path) -> None:
+    """As Airflow's backfill makes the run: by its logical date, with nothing asked for."""
+    fleets = airflow_home / "fleets"
+    (fleets / "days").mkdir()
+    (fleets / "days" / "2026-01-30.csv").write_text("shop,price,day\nnorth,1.0,2\nsouth,1.0,2\n")
+    run, states = play("shops_score", day=datetime(2026, 1, 30, 6, tzinfo=UTC))
+    assert (run.state, states) == ("success", {"score": "success"})
+    assert pq.read_table(fleets / "scored" / "2026-01-30.parquet")["entity"].to_pylist() == ["north", "south"]
+    run, states = play("shops_score", day=datetime(2026, 1, 31, 6, tzinfo=UTC))
+    assert (run.state, states) == ("failed", {"score": "failed"})
 
 
 def test_training_one_entity_keeps_the_champion_of_the_other(play: Any, home: Home) -> None:

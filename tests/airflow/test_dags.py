@@ -90,6 +90,10 @@ def test_the_schedule_is_the_specs(dagbag: DagBag) -> None:
     events = dagbag.dags["events_retrain"].timetable
     assert isinstance(events, AssetTriggeredTimetable)
     assert isinstance(dagbag.dags["byhand_retrain"].timetable, NullTimetable)
+    scores = dagbag.dags["shops_score"].timetable
+    assert isinstance(scores, CronTriggerTimetable)
+    assert scores.expression == "0 6 * * *"
+    assert isinstance(dagbag.dags["clock_score"].timetable, NullTimetable)
 
 
 def test_a_release_wakes_the_serve_dag(dagbag: DagBag) -> None:

@@ -153,7 +153,10 @@ def test_a_row_that_is_no_row_fails_alone(shop: Any) -> None:
         ({"columns": [1]}, "columns must be an object from column to a list of values, but is a list"),
         ({"columns": {"x": 1}}, 'column "x" must be a list of values, but is a number'),
         ({"columns": {"x": [1, 2], "y": [1]}}, 'column "y" has 1 values, but "x" has 2'),
-        ({"columns": {"x" * 6_000: [None] * MAX_ROWS}}, f"{6_000 * MAX_ROWS} if each row were written alone, more than"),
+        (
+            {"columns": {"x" * 6_000: [None] * MAX_ROWS}},
+            f"{6_000 * MAX_ROWS} if each row were written alone, more than",
+        ),
         ({"row": {}, "rows": [{}]}, "row and rows are both there"),
         ({"rows": [{}], "request_id": "i" * 251}, "must have 1 to 250 characters, but has 251"),
         ({"rows": [[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]}, "nested deeper"),

@@ -151,7 +151,8 @@ def test_three_hundred_swaps_leave_one_bundle_in_memory(shop: Any, resident: Mak
         made += [weakref.ref(one) for one in fleet._memory.recent()]
         files.append(fleet._memory.use.files)
         del serving
-    assert max(files[:20]) == max(files[20:])
+    # The bundle before may not be gone yet at that moment, and never the one before that
+    assert max(files) <= 2 * (len(SHARDS) + 1)
     # What serves, its models, its bundle, and its files as each of the last swaps found them
     shop.until(lambda: gc.collect() >= 0 and len({id(one()) for one in made if one()}) <= 3 + len(SHARDS) + 1)
     assert len(fleet._memory._claims) == fleet._memory.use.files == len(SHARDS) + 1

@@ -14,10 +14,11 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
 )
+from google.cloud import kms_v1
 
 from modelfleet.errors import InputError, SigningUnavailableError
 from modelfleet.signing import kms
-from modelfleet.signing.keyring import Keyring
+from modelfleet.signing.keyring import PUBLIC_KEYS, Keyring
 from modelfleet.signing.kms import KmsSigner
 from modelfleet.signing.pair import PRIVATE_NAME, PUBLIC_NAME, new_pair
 from modelfleet.signing.signer import SIGNING_KEY, FileSigner, Signer, signer_from_environment
@@ -123,6 +124,21 @@ class TestEnvironment:
         monkeypatch.setenv(SIGNING_KEY, named)
         with pytest.raises(InputError, match=message):
             signer_from_environment()
+
+    def test_public_keys_of_kms_are_asked_for_once(self, monkeypatch: pytest.MonkeyPatch, service: FakeKms) -> None:
+        monkeypatch.setattr(kms_v1, "KeyManagementServiceClient", lambda: service.client)
+        monkeypatch.setenv(PUBLIC_KEYS, f"gcpkms://{VERSION}, gcpkms://{VERSION}")
+        kms.public_key.cache_clear()
+        keyring = [Keyring.from_environment() for _ in range(2)][-1]
+        (key,) = keyring.keys.values()
+        assert key.accepts(service.key.sign(b"a release"), b"a release")
+        assert service.asked == ["public"]
+        kms.public_key.cache_clear()
+
+    def test_a_public_key_of_kms_that_is_none_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv(PUBLIC_KEYS, "gcpkms://key")
+        with pytest.raises(InputError, match="'key' is no version of a key"):
+            Keyring.from_environment()
 
 
 class TestFiles:

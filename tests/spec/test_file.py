@@ -18,6 +18,7 @@ from modelfleet.spec import (
     FolderSourceSpec,
     Task,
     load_spec,
+    override,
     parse_spec,
 )
 
@@ -268,3 +269,43 @@ def test_any_text_is_a_spec_or_a_spec_error(tmp_path_factory: pytest.TempPathFac
     path.write_text(text, encoding="utf-8", errors="replace")
     with pytest.raises(SpecError):  # no text hypothesis thinks of has the five fields needed
         load_spec(path)
+
+
+@pytest.mark.parametrize("option", ["s3_secret_access_key", "azure_api_key", "my_token", "dbPassword"])
+def test_a_secret_among_the_engine_options_is_refused_and_not_shown(load: Load, smallest: str, option: str) -> None:
+    with pytest.raises(SpecError, match=rf"engine_options.*'{option}' is a secret.*take it out") as error:
+        load(smallest + f"engine_options: {{{option}: hunter2}}\n")
+    assert "hunter2" not in str(error.value)
+    assert load(smallest + "engine_options: {dataflow_kms_key: a/b}\n").engine_options == {"dataflow_kms_key": "a/b"}
+
+
+def test_files_that_are_scored_by_the_clock_start_at_the_specs_folder(
+    load: Load, smallest: str, tmp_path: Path
+) -> None:
+    score = '{cron: "0 6 * * *", input: "gs://in/{date}/*.csv", output: "out/{date}.parquet"}'
+    found = load(smallest + f"schedule: {{score: {score}}}\n").schedule.score
+    assert found is not None
+    assert found.input == "gs://in/{date}/*.csv"
+    assert found.output == str(tmp_path / "fleets" / "out" / "{date}.parquet")
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ("out.parquet", "has no {date}: each day would take the place"),
+        ("{date}-{{ params }}.parquet", "has braces that are none of {date}"),
+        ("{day}.parquet", "has braces that are none of {date}"),
+        ("{date}{%raw%}.parquet", "has braces that are none of {date}"),
+    ],
+)
+def test_a_place_for_days_that_is_none_is_told(load: Load, smallest: str, output: str, message: str) -> None:
+    with pytest.raises(SpecError, match=r"schedule\.score") as error:
+        load(smallest + f'schedule: {{score: {{cron: "@daily", input: in.csv, output: "{output}"}}}}\n')
+    assert message in str(error.value)
+
+
+def test_what_the_file_leaves_out_is_not_in_the_way_of_an_override(load: Load, smallest: str) -> None:
+    """A sink of another kind has other fields, and null is no value of theirs."""
+    kafka = {"kind": "kafka", "topic": "requests", "bootstrap_servers": "broker:9092"}
+    for text in (smallest, smallest + "serving: {source: {kind: folder}, poll_seconds: 1}\n"):
+        assert override(load(text), {"serving": {"source": kafka}}).serving.source.kind == "kafka"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +29,17 @@ class StoreContract:
         assert store.read("a.json") == content
         assert store.read("b%2F..%00.json") == b""
         assert sorted(store.names()) == ["a.json", "b%2F..%00.json"]
+
+    def test_a_file_goes_there_and_back(self, store: Store, tmp_path: Path) -> None:
+        here, back = tmp_path / "here", tmp_path / "back"
+        content = bytes(range(256)) * 12_000  # more than one part
+        here.write_bytes(content)
+        store.write("deep/a.bin", b"what was there")
+        store.upload("deep/a.bin", here)
+        store.download("deep/a.bin", back)
+        assert back.read_bytes() == store.read("deep/a.bin") == content
+        with pytest.raises(FileNotFoundError):
+            store.download("deep/b.bin", back)
 
     def test_writing_takes_the_place_of_what_is_there(self, store: Store) -> None:
         store.write("a.json", b"one")

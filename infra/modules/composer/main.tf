@@ -57,7 +57,7 @@ resource "google_composer_environment" "this" {
         storage_gb = 2
       }
 
-      # The sensors defer: thousands of waiting tasks cost one process
+      # For whatever defers. The sensors of the fleets' DAGs do not: between two looks they give their worker back
       triggerer {
         count     = var.resilient ? 2 : 1
         cpu       = 0.5

@@ -6,6 +6,7 @@ locals {
       description = "Composer: runs the DAGs, submits jobs, publishes releases"
       roles = [
         "roles/bigquery.jobUser",
+        "roles/bigquery.readSessionUser", # a table as data is read where the job is submitted
         "roles/composer.worker",
         "roles/dataflow.developer",
       ]

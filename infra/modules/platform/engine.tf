@@ -45,8 +45,11 @@ locals {
 
   environment = merge(
     {
-      MODELFLEET_HOME   = module.buckets.home
-      MODELFLEET_FLEETS = "/home/airflow/gcs/dags/fleets"
+      MODELFLEET_HOME        = module.buckets.home
+      MODELFLEET_FLEETS      = "/home/airflow/gcs/dags/fleets"
+      MODELFLEET_DATA_DOCS   = "gs://${module.buckets.names["data-docs"]}"
+      MODELFLEET_SIGNING_KEY = module.signing.signing_key
+      MODELFLEET_PUBLIC_KEYS = module.signing.public_keys
     },
     { for uri in module.mlflow[*].uri : "MLFLOW_TRACKING_URI" => uri },
     # By its service account, as Cloud Run wants to be asked; modelfleet's package has the provider of that name

@@ -88,9 +88,16 @@ module "secrets" {
   source  = "../secrets"
   project = local.project
   region  = var.region
-  secrets = {
-    release-signing-key = { airflow = local.airflow }
-  }
+  # By these names Composer's secrets backend looks for Airflow's connections
+  secrets = { for id in keys(local.connections) : "airflow-connections-${id}" => { airflow = local.airflow } }
+}
+
+module "signing" {
+  source  = "../signing"
+  project = local.project
+  region  = var.region
+  signers = { airflow = local.airflow }
+  readers = var.people
 }
 
 module "database" {

@@ -4,13 +4,26 @@ locals {
       for name, topic in local.topics : "${name}-${who}" => { topic = name, member = member } if topic.kind != "requests"
     }
   ]...)
+  served_subscriptions = merge([
+    for fleet in keys(var.fleets) : {
+      "${fleet}-requests" = google_pubsub_subscription.requests[fleet].name
+      "${fleet}-releases" = google_pubsub_subscription.notices[fleet].name
+    }
+  ]...)
   worker_subscriptions = merge([
-    for who, member in var.workers : merge([
-      for fleet in keys(var.fleets) : {
-        "${fleet}-requests-${who}" = { name = google_pubsub_subscription.requests[fleet].name, member = member }
-        "${fleet}-releases-${who}" = { name = google_pubsub_subscription.notices[fleet].name, member = member }
-      }
-    ]...)
+    for who, member in var.workers : {
+      for key, name in local.served_subscriptions : "${key}-${who}" => { name = name, member = member }
+    }
+  ]...)
+  promoter_topics = merge([
+    for who, member in var.promoters : {
+      for name, topic in local.topics : "${name}-${who}" => { topic = name, member = member } if topic.kind != "requests"
+    }
+  ]...)
+  promoter_subscriptions = merge([
+    for who, member in var.promoters : {
+      for key, name in local.served_subscriptions : "${key}-${who}" => { name = name, member = member }
+    }
   ]...)
   client_topics = merge([
     for who, member in var.clients : {
@@ -56,9 +69,19 @@ resource "google_pubsub_topic_iam_member" "notifier" {
   member  = each.value
 }
 
-# Dataflow looks a subscription up before it reads from it
+# Whoever starts the job looks whether what it needs is there
+resource "google_pubsub_topic_iam_member" "viewer" {
+  for_each = local.promoter_topics
+
+  project = var.project
+  topic   = google_pubsub_topic.this[each.value.topic].name
+  role    = "roles/pubsub.viewer"
+  member  = each.value.member
+}
+
+# And Dataflow looks a subscription up before it reads from it
 resource "google_pubsub_subscription_iam_member" "viewer" {
-  for_each = local.worker_subscriptions
+  for_each = merge(local.worker_subscriptions, local.promoter_subscriptions)
 
   project      = var.project
   subscription = each.value.name

@@ -6,6 +6,7 @@ variables {
   fleets             = { income = "binary", demand = "regression" }
   predictions_tables = { income = "acme-fleets-dev.modelfleet.income_predictions" }
   workers            = { worker = "serviceAccount:worker@example.iam.gserviceaccount.com" }
+  promoters          = { airflow = "serviceAccount:airflow@example.iam.gserviceaccount.com" }
   clients            = { shop = "serviceAccount:shop@example.iam.gserviceaccount.com" }
 }
 

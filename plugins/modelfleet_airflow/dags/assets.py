@@ -1,4 +1,4 @@
-"""The two assets of a fleet, and the schedule made of them."""
+"""The two assets of a fleet, and the schedules of its DAGs."""
 
 from __future__ import annotations
 
@@ -35,13 +35,18 @@ def retrain_schedule(spec: FleetSpec) -> Any:
     The DAG has no start date, so the clock's first run is the next tick: with one, Airflow would at once make up for
     the last tick before the fleet existed.
     """
-    # run_immediately=False would still make up for a tick within the last tenth of the period; no time at all does not
-    clock = (
-        CronTriggerTimetable(spec.schedule.cron, timezone="UTC", run_immediately=timedelta(0))
-        if spec.schedule.cron
-        else None
-    )
+    clock = _clock(spec.schedule.cron) if spec.schedule.cron else None
     if not spec.schedule.on_new_data:
         return clock
     new_data = new_data_asset(spec.fleet)
     return [new_data] if clock is None else AssetOrTimeSchedule(timetable=clock, assets=(new_data,))
+
+
+def score_schedule(spec: FleetSpec) -> Any:
+    """Return what a fleet's batch-score DAG runs on: the clock, or None for by hand only."""
+    return None if spec.schedule.score is None else _clock(spec.schedule.score.cron)
+
+
+def _clock(cron: str) -> CronTriggerTimetable:
+    # run_immediately=False would still make up for a tick within the last tenth of the period; no time at all does not
+    return CronTriggerTimetable(cron, timezone="UTC", run_immediately=timedelta(0))

@@ -56,7 +56,8 @@ def read_fleets(folder: Path) -> tuple[list[Fleet], list[SpecError]]:
     for path in sorted(folder.glob("*.yaml")):
         try:
             spec = load_spec(path)
-            _check_cron(path, spec.schedule.cron)
+            _check_cron(path, "cron", spec.schedule.cron)
+            _check_cron(path, "score.cron", spec.schedule.score and spec.schedule.score.cron)
             if spec.fleet in fleets:
                 raise SpecError(f"{path}: fleet: '{spec.fleet}' is already described by {fleets[spec.fleet].path}")
         except SpecError as error:
@@ -82,7 +83,7 @@ def raise_broken(dag_file: str | Path) -> None:
         raise SpecError("\n".join(map(str, errors)))
 
 
-def _check_cron(path: Path, cron: str | None) -> None:
+def _check_cron(path: Path, field: str, cron: str | None) -> None:
     """Airflow would find a bad expression only when it builds the timetable, and then drop the whole file's DAGs."""
     if cron is None:
         return
@@ -92,4 +93,4 @@ def _check_cron(path: Path, cron: str | None) -> None:
     try:
         CronTriggerTimetable(cron, timezone="UTC").validate()
     except AirflowTimetableInvalid as error:
-        raise SpecError(f"{path}: schedule.cron: is '{cron}': not a cron expression ({error})") from error
+        raise SpecError(f"{path}: schedule.{field}: is '{cron}': not a cron expression ({error})") from error

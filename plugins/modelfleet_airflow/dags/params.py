@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, get_args
 
 from airflow.sdk import Param
 
 from modelfleet.spec.fleet import FleetSpec
+from modelfleet.spec.schedule import DATE
 
 if TYPE_CHECKING:
     from modelfleet_airflow.dags.fleets import Fleet
@@ -97,13 +99,33 @@ def serve_params() -> dict[str, Param]:
     }
 
 
-def score_params() -> dict[str, Param]:
-    """Return the Params of a batch-score DAG."""
+def score_params(fleet: Fleet) -> dict[str, Param]:
+    """Return the Params of a batch-score DAG; with a schedule they are asked for only where it is another file."""
+    scheduled = fleet.spec.schedule.score is not None
+    what = {
+        "input": "File with the rows to score, here or below gs:// or s3://: CSV, JSONL or Parquet.",
+        "output": "Parquet file to write, here or below gs:// or s3://; appears when it is whole.",
+    }
+    if scheduled:
+        return {
+            name: Param(None, type=["null", "string"], title=name.title(), description=f"{text} Empty: the schedule's.")
+            for name, text in what.items()
+        }
     return {
-        "input": Param(
-            type="string", minLength=1, title="Input", description="File with the rows to score: CSV, JSONL or Parquet."
-        ),
-        "output": Param(
-            type="string", minLength=1, title="Output", description="Parquet file to write; appears when it is whole."
-        ),
+        name: Param(type="string", minLength=1, title=name.title(), description=text) for name, text in what.items()
+    }
+
+
+def score_arguments(fleet: Fleet) -> dict[str, str]:
+    """Return the arguments of the job of a batch-score DAG, as templates: what was asked for, or else the schedule's.
+
+    A run that was started by hand may have no logical date; its day is then that on which it may start.
+    """
+    score = fleet.spec.schedule.score
+    if score is None:
+        return {name: f"{{{{ params.{name} }}}}" for name in ("input", "output")}
+    day = "(dag_run.logical_date or dag_run.run_after).strftime('%Y-%m-%d')"
+    return {
+        name: f"{{{{ params.{name} or {json.dumps(getattr(score, name))}.replace('{DATE}', {day}) }}}}"
+        for name in score.PATHS
     }

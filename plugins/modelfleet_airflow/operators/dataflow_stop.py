@@ -8,13 +8,13 @@ from airflow.providers.google.cloud.operators.dataflow import DataflowStopJobOpe
 from airflow.sdk.bases.operator import ExecutorSafeguard
 
 from modelfleet.engines.dataflow_serving import DataflowServing
+from modelfleet.engines.operate import DRAIN_SECONDS
 
 if TYPE_CHECKING:
     from modelfleet.home import Home
     from modelfleet.spec.fleet import FleetSpec
 
 POLL_SECONDS = 5
-STOP_SECONDS = 600
 
 
 def stop_on_dataflow(spec: FleetSpec, home: Home, *, drain: bool) -> str | None:
@@ -43,7 +43,7 @@ def stop_on_dataflow(spec: FleetSpec, home: Home, *, drain: bool) -> str | None:
             project_id=str(spec.engine_options["project"]),
             location=str(spec.engine_options["region"]),
             poll_sleep=POLL_SECONDS,
-            stop_timeout=STOP_SECONDS,
+            stop_timeout=int(DRAIN_SECONDS["dataflow"]),
             drain_pipeline=drain,
         )
         ExecutorSafeguard.tracker.set(operator)  # this task runs it, so it is no stray operator

@@ -81,11 +81,16 @@ def find_files(data: DataSpec) -> tuple[DataFile, ...]:
     Raises:
         DataError: Nothing is there, or a file is empty or is not what it says.
     """
+    if "://" in data.source:
+        raise DataError(
+            f"data.source {data.source}: is not on this machine. A run's step `prepare` and `modelfleet score` copy it "
+            "first; here only files of this machine are read"
+        )
     path = Path(data.source)
     if path.is_file():
         names = [str(path)]
     elif path.is_dir():
-        names = [str(p) for p in path.iterdir() if _format_by_name(p.name) and p.is_file()]
+        names = [str(p) for p in path.iterdir() if format_by_name(p.name) and p.is_file()]
     else:
         names = [name for name in glob.glob(data.source, recursive=True) if Path(name).is_file()]
     names = sorted(name for name in names if not Path(name).name.startswith((".", "_")) or name == str(path))
@@ -105,7 +110,7 @@ def _checked(name: str, data: DataSpec) -> DataFile:
         raise DataError(f"{name}: cannot be read: {error}") from error
     if not head.strip():
         raise DataError(f"{name}: the file is empty; expected rows with a target '{data.target}'")
-    stated = data.format if data.format != "auto" else _format_by_name(name)
+    stated = data.format if data.format != "auto" else format_by_name(name)
     looks = next((what for magic, what in _MAGIC if head.startswith(magic)), "")
     file = DataFile(name, stated or ("parquet" if looks == "a Parquet file" else _text_format(head)))
     by = f"data.format is {data.format}" if data.format != "auto" else f"its name ends in {Path(name).suffix!r}"
@@ -138,7 +143,8 @@ def _seen(looks: str, head: bytes) -> str:
     return f"it is {looks}" if looks else f"it begins with {head[:12]!r}"
 
 
-def _format_by_name(name: str) -> Format | None:
+def format_by_name(name: str) -> Format | None:
+    """Return how a file is written, by how its name ends; None where that says nothing."""
     return _ENDINGS.get(Path(name.removesuffix(".gz")).suffix.lower())
 
 

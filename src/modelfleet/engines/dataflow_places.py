@@ -40,10 +40,8 @@ def place_checks(spec: FleetSpec, job: Job, home: Home) -> list[Check]:
     """
     checks = []
     for side, section in (("source", spec.serving.source), ("sink", spec.serving.sink)):
-        if job != "serve" or section.kind != "folder":
-            continue
-        if not all("://" in (getattr(section, name) or "") for name in section.PATHS):
-            seen = "a folder of this machine, which Dataflow's workers cannot reach"
+        if job == "serve" and section.kind == "folder":
+            seen = "a folder, and Dataflow's workers share none"
             checks.append(Check(f"serving.{side}", "wrong", seen, f"name a Pub/Sub or Kafka {side} in serving.{side}"))
     if home.shared is not None:
         return [*checks, Check("home folder", "ok", str(home.shared))]

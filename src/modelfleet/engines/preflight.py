@@ -72,10 +72,10 @@ def _look(spec: FleetSpec, job: Job, home: Home) -> tuple[list[Check], Modelflee
     checks.append(Check("credentials", "ok", identity.name or "found, and Google takes them"))
     if any(check.state == "wrong" and check.what in {"project", "region"} for check in options):
         return checks, None  # there is nobody to ask
-    return [*checks, *_ask(spec, job, identity, deadline - time.monotonic())], None
+    return [*checks, *_ask(spec, job, home, identity, deadline - time.monotonic())], None
 
 
-def _ask(spec: FleetSpec, job: Job, identity: Identity, seconds: float) -> list[Check]:
+def _ask(spec: FleetSpec, job: Job, home: Home, identity: Identity, seconds: float) -> list[Check]:
     from modelfleet.engines.google_project import GoogleProject
     from modelfleet.spec.notices import PubsubNotices
     from modelfleet.spec.sink import PubsubSinkSpec
@@ -83,6 +83,7 @@ def _ask(spec: FleetSpec, job: Job, identity: Identity, seconds: float) -> list[
 
     project = GoogleProject(spec, identity, seconds=seconds)
     places = [str(spec.engine_options.get(name) or "") for name in ("temp_location", "staging_location")]
+    places.append(str(home.shared or ""))
     buckets = sorted({bucket_of(place) for place in places} - {""})
     source, sink = spec.serving.source, spec.serving.sink
     notices = None if spec.serving.updates == "watch" else spec.serving.notices

@@ -17,6 +17,7 @@ from modelfleet.data.prepared import BAD_ROWS_FILE
 from modelfleet.data.shard import shard_files
 from modelfleet.data.validation import DataDocs, FailedExpectation, SuiteResult
 from modelfleet.errors import DataError, StepError
+from modelfleet.loop.data_docs import published
 from modelfleet.spec.data import RESERVED
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def validate(run: Run) -> ValidationResult:
         },
         failed_expectations=(*rows.failed, *entities.failed),
         quarantined=quarantined,
-        data_docs=str(docs.address),
+        data_docs=published(docs.address, run.spec.fleet, run.record.run_id),
     )
     run.write("quarantine", quarantined)
     run.write("validation", _document(result))

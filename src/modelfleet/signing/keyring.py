@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 PUBLIC_KEYS = "MODELFLEET_PUBLIC_KEYS"
-"""Names a PEM file of one or several public keys, or a folder of such files."""
+"""Names a PEM file of one or several public keys, or a folder of such files; or, with commas between them, versions of
+keys in Cloud KMS, ``gcpkms://projects/.../cryptoKeyVersions/N``, whose public halves the service tells."""
+
+KMS = "gcpkms://"
+"""Begins the name of a key in Google's Cloud KMS."""
 
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
 
@@ -148,9 +152,16 @@ class Keyring:
 
         Raises:
             InputError: It is set, and names no public key.
+            SigningUnavailableError: It names one of a key service, which does not answer.
         """
         named = os.environ.get(PUBLIC_KEYS)
-        return cls.from_path(Path(named)) if named else cls()
+        if not named:
+            return cls()
+        if named.startswith(KMS):
+            from modelfleet.signing.kms import public_key
+
+            return cls(public_key(version.strip().removeprefix(KMS)) for version in named.split(","))
+        return cls.from_path(Path(named))
 
 
 def _ed25519() -> type[Ed25519PublicKey]:

@@ -7,7 +7,7 @@ The key's purpose is ``ASYMMETRIC_SIGN`` and its algorithm ``EC_SIGN_ED25519``. 
 from __future__ import annotations
 
 import re
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from modelfleet.errors import InputError, MissingExtraError, SigningUnavailableError
@@ -90,3 +90,17 @@ class KmsSigner:
             ) from error
         except GoogleAPIError as error:
             raise SigningUnavailableError(f"{self._version}: no answer ({error}); try again") from error
+
+
+@cache
+def public_key(version: str) -> PublicKey:
+    """Return the public half of a key; a process asks once, for a version never changes.
+
+    Args:
+        version: As ``KmsSigner`` takes it.
+
+    Raises:
+        InputError: The name is not that of a version, or the service refuses.
+        SigningUnavailableError: The service does not answer.
+    """
+    return KmsSigner(version).public

@@ -7,13 +7,10 @@ from pathlib import Path
 from typing import Protocol
 
 from modelfleet.errors import InputError, MissingExtraError
-from modelfleet.signing.keyring import PublicKey
+from modelfleet.signing.keyring import KMS, PublicKey
 
 SIGNING_KEY = "MODELFLEET_SIGNING_KEY"
 """Names the private key: a PEM file, or ``gcpkms://projects/.../cryptoKeyVersions/N``."""
-
-KMS = "gcpkms://"
-"""Begins the name of a key in Google's Cloud KMS."""
 
 
 class Signer(Protocol):

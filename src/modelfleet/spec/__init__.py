@@ -4,7 +4,7 @@ from modelfleet.spec.data import Column, ColumnRole, ColumnType, DataSpec, Split
 from modelfleet.spec.evaluation import EvaluationSpec
 from modelfleet.spec.expectations import EntityExpectations, ExpectationsSpec, RowExpectation
 from modelfleet.spec.file import load_spec, parse_spec
-from modelfleet.spec.fleet import FleetSpec, ResourcesSpec, ScheduleSpec, Task
+from modelfleet.spec.fleet import FleetSpec, ResourcesSpec, Task
 from modelfleet.spec.gate import GatePolicy, Threshold
 from modelfleet.spec.hints import HintSpec, HintsSpec
 from modelfleet.spec.kafka import NewTopicSpec
@@ -12,6 +12,7 @@ from modelfleet.spec.model import CandidateSpec, ModelSpec, PooledSpec, Recipe
 from modelfleet.spec.notices import KafkaNotices, PubsubNotices
 from modelfleet.spec.overrides import override
 from modelfleet.spec.retention import RetentionSpec
+from modelfleet.spec.schedule import ScheduleSpec, ScoreScheduleSpec
 from modelfleet.spec.serving import ServingSpec
 from modelfleet.spec.sink import FolderSinkSpec, KafkaSinkSpec, PubsubSinkSpec
 from modelfleet.spec.source import FolderSourceSpec, KafkaSourceSpec, PubsubSourceSpec
@@ -45,6 +46,7 @@ __all__ = [
     "RetentionSpec",
     "RowExpectation",
     "ScheduleSpec",
+    "ScoreScheduleSpec",
     "ServingSpec",
     "SplitSpec",
     "Task",

@@ -101,7 +101,8 @@ class DataSpec(Section):
     """Where the training rows are and what their columns mean.
 
     Attributes:
-        source: File, folder or glob of the data; a relative one is taken from the spec file's folder. Or a table:
+        source: File, folder or glob of the data; a relative one is taken from the spec file's folder. Or the same below
+            a bucket, `gs://BUCKET/...` or `s3://BUCKET/...`, with signs such as `*` in the last part only. Or a table:
             ``bigquery://PROJECT/DATASET/TABLE``.
         format: ``auto`` goes by the file name's ending, or else its first bytes.
         header: Whether a CSV file's first line names its columns; without it ``columns`` names them, in order.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, Tag, ValidationError
 from ruamel.yaml import YAML
@@ -12,6 +12,9 @@ from ruamel.yaml.error import YAMLError
 
 from modelfleet.errors import SpecError, nearest
 from modelfleet.spec.fleet import FleetSpec
+from modelfleet.spec.section import Section
+
+Anything = TypeVar("Anything", bound=Section)
 
 
 def load_spec(path: str | Path) -> FleetSpec:
@@ -141,18 +144,21 @@ def _nearest_file(path: Path) -> str:
 
 
 def _with_absolute_paths(spec: FleetSpec, folder: Path) -> FleetSpec:
-    def absolute(value: str | None) -> str | None:
-        return value if value is None or "://" in value else str((folder / Path(value).expanduser()).resolve())
+    def absolute(value: str) -> str:
+        return value if "://" in value else str((folder / Path(value).expanduser()).resolve())
 
-    serving = spec.serving
-    sides = {
-        side: section.model_copy(update={name: absolute(getattr(section, name)) for name in section.PATHS})
-        for side, section in (("source", serving.source), ("sink", serving.sink))
-        if section.PATHS
+    def moved(section: Anything, *names: str) -> Anything:
+        """Return the section with absolute paths; what the file leaves out stays left out, and may be overridden."""
+        given = {name: value for name in names if (value := getattr(section, name)) is not None}
+        return section.model_copy(update={name: absolute(value) for name, value in given.items()})
+
+    serving, schedule = spec.serving, spec.schedule
+    sides = {"source": serving.source, "sink": serving.sink}
+    update = {
+        name: moved(section, *section.PATHS) for name, section in sides.items() if name in serving.model_fields_set
     }
-    return spec.model_copy(
-        update={
-            "data": spec.data.model_copy(update={"source": absolute(spec.data.source)}),
-            "serving": serving.model_copy(update={**sides, "cache": absolute(serving.cache)}),
-        }
-    )
+    serving = moved(serving.model_copy(update=update), "cache")
+    if schedule.score is not None:
+        schedule = schedule.model_copy(update={"score": moved(schedule.score, *schedule.score.PATHS)})
+    given = {"data": moved(spec.data, "source"), "serving": serving, "schedule": schedule}
+    return spec.model_copy(update={name: section for name, section in given.items() if name in spec.model_fields_set})

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from modelfleet.errors import nearest
 from modelfleet.spec.data import UNUSED_TYPES, Column, ColumnRole, ColumnType, DataSpec, Names, SplitSpec
@@ -23,6 +24,7 @@ from modelfleet.spec.gate import (
 from modelfleet.spec.hints import HintsSpec
 from modelfleet.spec.model import ModelSpec
 from modelfleet.spec.retention import RetentionSpec
+from modelfleet.spec.schedule import ScheduleSpec
 from modelfleet.spec.section import Section
 from modelfleet.spec.serving import ServingSpec
 
@@ -33,22 +35,6 @@ class Task(StrEnum):
     BINARY = "binary"
     MULTICLASS = "multiclass"
     REGRESSION = "regression"
-
-
-CRON = r"^(@(hourly|daily|weekly|monthly|yearly)|[^\s@]+( [^\s@]+){4})$"
-"""Five fields, or one of the usual short forms."""
-
-
-class ScheduleSpec(Section):
-    """When the fleet retrains by itself.
-
-    Attributes:
-        cron: A cron expression in UTC; absent means never by the clock.
-        on_new_data: Whether an event of the fleet's new-data asset starts a run.
-    """
-
-    cron: str | None = Field(default=None, pattern=CRON)
-    on_new_data: bool = True
 
 
 class ResourcesSpec(Section):
@@ -70,6 +56,10 @@ class ResourcesSpec(Section):
     hints: HintsSpec = HintsSpec()
 
 
+SECRET_OPTION = re.compile(r"password|passphrase|secret|private_key|token|api_?key", re.IGNORECASE)
+"""Names of pipeline options whose values must be known to nobody."""
+
+
 class FleetSpec(Section):
     """All models of one task, one per entity.
 
@@ -78,7 +68,8 @@ class FleetSpec(Section):
         entity: The key column or columns; one model per distinct value.
         task: What is predicted.
         engine: Where the Beam jobs run; the one field to change to move a fleet.
-        engine_options: Pipeline options passed to the engine as they are.
+        engine_options: Pipeline options passed to the engine as they are. Whoever sees the job sees them, so none may
+            be a secret: credentials are the environment's.
     """
 
     fleet: str = Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")
@@ -101,6 +92,17 @@ class FleetSpec(Section):
     def worker_threads(self) -> int:
         """How many threads a step starts on a worker; Dataflow starts a process per core, so one is enough there."""
         return self.resources.threads or (1 if self.engine == "dataflow" else os.cpu_count() or 1)
+
+    @field_validator("engine_options")
+    @classmethod
+    def _no_secrets(cls, options: dict[str, str | int | float | bool | list[str]]) -> Mapping[str, object]:
+        for name in options:
+            if SECRET_OPTION.search(name):  # its value is not shown: messages end in logs
+                raise ValueError(
+                    f"'{name}' is a secret, and whoever sees a job sees its options: take it out; the credentials of "
+                    "the job are those of its environment, or of its service account"
+                )
+        return options
 
     @model_validator(mode="after")
     def _fields_agree(self) -> FleetSpec:

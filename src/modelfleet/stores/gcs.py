@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelfleet.errors import MissingExtraError, StoreRefusedError, StoreUnavailableError
@@ -63,6 +64,18 @@ class GcsStore:
         """See ``Store``."""
         with self._told(name, writing=True):
             self._blob(name).upload_from_string(content, content_type=_type(name), retry=_retry(), checksum="crc32c")
+
+    def download(self, name: str, path: Path) -> None:
+        """See ``Store``."""
+        with self._told(name), path.open("wb") as file:
+            self._blob(name).download_to_file(file, retry=_retry(), checksum="crc32c")
+
+    def upload(self, name: str, path: Path) -> None:
+        """See ``Store``."""
+        with self._told(name, writing=True):
+            self._blob(name).upload_from_filename(
+                str(path), content_type=_type(name), retry=_retry(), checksum="crc32c"
+            )
 
     def remove(self, name: str) -> None:
         """See ``Store``."""

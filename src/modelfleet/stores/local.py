@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
-from modelfleet.whole_file import write_whole
+from modelfleet.whole_file import replacing, write_whole
 
 
 class LocalStore:
@@ -47,6 +48,15 @@ class LocalStore:
     def write(self, name: str, content: bytes) -> None:
         """See ``Store``."""
         write_whole(self._folder / name, content)
+
+    def download(self, name: str, path: Path) -> None:
+        """See ``Store``."""
+        shutil.copyfile(self._folder / name, path)
+
+    def upload(self, name: str, path: Path) -> None:
+        """See ``Store``."""
+        with replacing(self._folder / name) as temporary:
+            shutil.copyfile(path, temporary)
 
     def remove(self, name: str) -> None:
         """See ``Store``."""

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelfleet.errors import MissingExtraError, StoreRefusedError, StoreUnavailableError
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 SECONDS = 20.0
 """How long the service may take for one answer."""
+
+PART_BYTES = 1 << 20
+"""So much of a file is in memory while it is downloaded."""
 
 TRIES = 3
 """So often a write is begun again that met another one of the same name under way."""
@@ -89,6 +93,18 @@ class S3Store:
         """See ``Store``."""
         with self._told(name, whole_bucket=True):
             self._client.put_object(**self._at(name), Body=content)
+
+    def download(self, name: str, path: Path) -> None:
+        """See ``Store``."""
+        with self._told(name), path.open("wb") as file:
+            answer = self._client.get_object(**self._at(name))
+            for part in answer["Body"].iter_chunks(PART_BYTES):  # fails where it ends too early
+                file.write(part)
+
+    def upload(self, name: str, path: Path) -> None:
+        """See ``Store``."""
+        with self._told(name, whole_bucket=True), path.open("rb") as file:
+            self._client.put_object(**self._at(name), Body=file)
 
     def remove(self, name: str) -> None:
         """See ``Store``."""

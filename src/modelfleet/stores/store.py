@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 
@@ -39,6 +40,22 @@ class Store(Protocol):
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file, in the place of any that is there."""
+        ...
+
+    def download(self, name: str, path: Path) -> None:
+        """Copy a file of any size to a path of this machine, a part at a time.
+
+        Args:
+            name: As in ``read``.
+            path: Where to; on an error, what is there is no whole file.
+
+        Raises:
+            FileNotFoundError: There is none.
+        """
+        ...
+
+    def upload(self, name: str, path: Path) -> None:
+        """Copy a file of this machine, of any size, into the place of any that is there."""
         ...
 
     def remove(self, name: str) -> None:

@@ -11,6 +11,7 @@ from modelfleet.registry.google_auth import NAME
 from modelfleet.registry.mlflow import MlflowRegistry
 from tests.cloud.dataflow.cloud_run import CloudRun
 from tests.cloud.dataflow.loopback_google import CALLER, Google
+from tests.cloud.emulators import free_port
 from tests.cloud.mlflow_server import MlflowServer
 from tests.registry.conftest import make_report
 
@@ -34,7 +35,7 @@ def cloud_run(service: MlflowServer, google: Google, monkeypatch: pytest.MonkeyP
 def test_a_run_is_kept_with_one_token_for_all_requests(cloud_run: CloudRun, google: Google) -> None:
     registry = MlflowRegistry(cloud_run.address)
     logged = registry.log_run(make_report(), None)
-    assert registry.log_run(make_report(), None).mlflow_run_id == logged.mlflow_run_id
+    assert registry.log_run(make_report(), None).run_id == logged.run_id
     assert registry.champion("sales") is None
     assert cloud_run.refused == []
     assert any(method == "PUT" and "tables/evaluation.parquet" in path for method, path in cloud_run.let_in)
@@ -73,7 +74,10 @@ def test_without_credentials_it_says_how_to_get_some(cloud_run: CloudRun, monkey
     assert cloud_run.let_in == []
 
 
-def test_google_that_gives_no_token_is_no_refusal(cloud_run: CloudRun, google: Google) -> None:
-    google.proxy.close()
+def test_google_that_gives_no_token_is_no_refusal(cloud_run: CloudRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    nobody = f"http://127.0.0.1:{free_port()}"
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, nobody)
     with pytest.raises(RegistryUnavailableError, match="gives no token just now"):
         MlflowRegistry(cloud_run.address).champion("sales")
+    assert cloud_run.let_in == []

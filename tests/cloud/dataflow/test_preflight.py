@@ -22,7 +22,7 @@ HOME = Home(Path("/var/lib/modelfleet"))
 TOPICS = f"projects/{PROJECT}/topics"
 PUBSUB = {
     "serving": {
-        "source": {"kind": "pubsub", "subscription": f"projects/{PROJECT}/subscriptions/requests", "requests": None},
+        "source": {"kind": "pubsub", "subscription": f"projects/{PROJECT}/subscriptions/requests"},
         "sink": {"kind": "pubsub", "answers": f"{TOPICS}/answers", "dead_letters": f"{TOPICS}/dead"},
     }
 }
@@ -153,7 +153,7 @@ def test_serving_needs_the_subscription_that_tells_of_releases(google: Google, s
 
 
 def test_workers_serve_no_folder_of_this_machine(google: Google, spec: FleetSpec) -> None:
-    with pytest.raises(CloudSetupError, match=r"serving.source: a folder of this machine.*\n.*serving.sink"):
+    with pytest.raises(CloudSetupError, match=r"serving.source: a folder, and Dataflow.*\n.*serving.sink"):
         check_engine(spec, "serve", HOME)
 
 

@@ -37,7 +37,7 @@ def home(gs_bucket: Url, tmp_path: Path, worker: Path, monkeypatch: pytest.Monke
     return Home.at(tmp_path / "home")
 
 
-def spec(source: Path, **model: object) -> FleetSpec:
+def spec(source: Path | str, **model: object) -> FleetSpec:
     return FleetSpec.model_validate(
         {
             "fleet": "shops",

@@ -12,7 +12,9 @@ from ruamel.yaml import YAML
 from infra.tests.workspace import ENVIRONMENTS, Workspace
 from modelfleet.engines.options import Job, command_line, pipeline_options
 from modelfleet.home import Home
+from modelfleet.loop.data_docs import DATA_DOCS
 from modelfleet.registry import google_auth
+from modelfleet.signing.kms import KmsSigner
 from modelfleet.spec import load_spec, override, parse_spec
 from modelfleet.spec.notices import PubsubNotices
 from modelfleet.spec.sink import PubsubSinkSpec
@@ -87,12 +89,22 @@ def test_an_option_that_beam_does_not_know_is_found(capsys: pytest.CaptureFixtur
     assert "--max_workers=4" in capsys.readouterr().err
 
 
+def key_version(found: dict[str, Any]) -> str:
+    """Return the name of the key that signs, which ``KmsSigner`` takes for one."""
+    project, region = found["engine_options"]["project"], found["engine_options"]["region"]
+    name = f"projects/{project}/locations/{region}/keyRings/modelfleet/cryptoKeys/releases/cryptoKeyVersions/1"
+    KmsSigner(name)
+    return name
+
+
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_airflow_is_told_where_everything_is(workspace: Workspace, environment: str) -> None:
     found = outputs(workspace, environment)
     assert found["environment"] == {
         "MODELFLEET_HOME": f"gs://{found['buckets']['home']}",
         "MODELFLEET_FLEETS": "/home/airflow/gcs/dags/fleets",
+        DATA_DOCS: f"gs://{found['buckets']['data-docs']}",
+        **dict.fromkeys(("MODELFLEET_SIGNING_KEY", "MODELFLEET_PUBLIC_KEYS"), f"gcpkms://{key_version(found)}"),
         "MLFLOW_TRACKING_URI": "https://mlflow-abc.a.run.app",
         "MLFLOW_TRACKING_AUTH": google_auth.NAME,
     }

@@ -4,6 +4,6 @@ module "secrets" {
   project = "acme-fleets-dev"
   region  = "europe-west1"
   secrets = {
-    release-signing-key = { airflow = "serviceAccount:modelfleet-airflow@acme-fleets-dev.iam.gserviceaccount.com" }
+    airflow-connections-google_cloud_default = { airflow = "serviceAccount:modelfleet-airflow@acme-fleets-dev.iam.gserviceaccount.com" }
   }
 }
