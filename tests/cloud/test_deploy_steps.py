@@ -1,4 +1,4 @@
-"""The steps of a deployment, run by bash as the workflow has them, with programs that only note how they were called."""
+"""The steps of a deployment, run by bash as the workflow has them; other programs only note how they were called."""
 
 from __future__ import annotations
 
