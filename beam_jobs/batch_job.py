@@ -33,7 +33,7 @@ class Stopped(BaseException):
     """Somebody wants this launcher to end; no ``Exception``, so that nothing takes it for a failure of the job."""
 
 
-def run_to_end(options: PipelineOptions, build: Callable[[beam.Pipeline], None]) -> bool:
+def run_to_end(options: PipelineOptions, build: Callable[[beam.Pipeline], None]) -> None:
     """Run a pipeline and wait for its end.
 
     On Dataflow a job of the same name that is still active is waited for instead: it was submitted by a launcher that
@@ -45,11 +45,8 @@ def run_to_end(options: PipelineOptions, build: Callable[[beam.Pipeline], None])
         options: Beam's.
         build: Fills the pipeline; not called where a job is running already.
 
-    Returns:
-        Whether it has run; not where Beam was told to write a template of it, which is how a Flex Template is launched.
-
     Raises:
-        CloudSetupError: Dataflow refuses the job.
+        CloudSetupError: Dataflow refuses the job; or a template of it is wanted, which would find no folder of the run.
         EngineUnavailableError: Dataflow does not answer.
         Exception: What the job failed with.
     """
@@ -57,29 +54,31 @@ def run_to_end(options: PipelineOptions, build: Callable[[beam.Pipeline], None])
         pipeline = beam.Pipeline(options=options)
         build(pipeline)
         pipeline.run().wait_until_finish()
-        return True
-    return _run_on_dataflow(options, build)
+    elif options.view_as(GoogleCloudOptions).template_location:
+        raise CloudSetupError(
+            "template_location is set, and a batch job has no template: it needs the run's folder before and after; "
+            "submit it by `modelfleet run` or by the DAGs"
+        )
+    else:
+        _run_on_dataflow(options, build)
 
 
-def _run_on_dataflow(options: PipelineOptions, build: Callable[[beam.Pipeline], None]) -> bool:
+def _run_on_dataflow(options: PipelineOptions, build: Callable[[beam.Pipeline], None]) -> None:
     logging.getLogger(DATAFLOW_LOG).setLevel(logging.INFO)  # states and messages of the job
     # Else all names of the launcher's module are pickled and staged; the worker image has the module itself
     options.view_as(SetupOptions).save_main_session = False
     starter, result = os.getppid(), None
     with _stoppable():
         try:
-            result = None if options.view_as(GoogleCloudOptions).template_location else _active(options)
+            result = _active(options)
             if result is None:
                 pipeline = beam.Pipeline(options=options)
                 build(pipeline)
                 result = _submitted_once(pipeline, options)
-            if not result.has_job:
-                return False
             _tell(result.job_id(), options)
             result.wait_until_finish()
-            return True
         except Stopped:
-            if result is not None and result.has_job and os.getppid() == starter:
+            if result is not None and os.getppid() == starter:
                 logger.warning("cancelling job %s", result.job_id())
                 result.cancel()
             raise SystemExit(128 + signal.SIGTERM) from None

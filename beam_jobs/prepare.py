@@ -68,8 +68,7 @@ def prepare(run: Run, options: Sequence[str]) -> None:
         place.send("run.json", "spec.json", CHAMPION_INDEX, inputs=plan.files)
         build_prepare(pipeline, plan, pieces, place)
 
-    if not run_to_end(PipelineOptions(list(options)), build):
-        return
+    run_to_end(PipelineOptions(list(options)), build)
     place.fetch(f"{SHARDS}/*", *RESULTS)
     place.clear(f"{INPUTS}/*")
     error = read_error(run.folder)

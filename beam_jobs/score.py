@@ -63,8 +63,6 @@ def _score(known: argparse.Namespace, rest: list[str]) -> None:
     output = output_here(folders, known.output)
     with _copies(known.input, output) as copies:
         generation = _score_here(spec, folders, known.input, copies, output, known.generation, rest)
-    if generation is None:  # submitted, and on its way
-        return
     deliver(output, known.output)
     logger.info("generation %d scored %s into %s", generation, known.input, known.output)
 
@@ -91,8 +89,8 @@ def _score_here(
     output: Path,
     generation: int | None,
     rest: list[str],
-) -> int | None:
-    """Score files into one of this machine; return who predicted, None where the job is only submitted."""
+) -> int:
+    """Score files into one of this machine; return the generation that predicted."""
     ledger = Ledger(folders.releases)
     release = ledger.latest() if generation is None else ledger.get(generation)
     if release is None:
@@ -120,8 +118,7 @@ def _score_here(
         place.send(inputs=files)
         build_score(pipeline, [piece for file in files for piece in pieces_of(file)], config)
 
-    if not run_to_end(PipelineOptions(rest), build):
-        return None
+    run_to_end(PipelineOptions(rest), build)
     if place.url is not None:
         bad_rows_path(output).unlink(missing_ok=True)
         place.fetch("*.parquet")

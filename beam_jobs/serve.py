@@ -2,7 +2,8 @@
 
 ``python -m beam_jobs.serve --fleet=income --spec=spec.json --home=.modelfleet --runner=PortableRunner ...``. The last
 line of standard output is JSON: ``{"job_id": ..., "graph": [...]}``. ``modelfleet.engines.submission`` calls this with
-all the options that it needs.
+all the options that it needs. Google's launcher of a Flex Template calls it with urls and with
+``--template_location``; see ``beam_jobs.template_launch``.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from beam_jobs.pipelines.graph import graph_lines
 from beam_jobs.pipelines.outcome_output import FolderOutput, KafkaOutput, OutcomeOutput, PubsubOutput
 from beam_jobs.pipelines.request_input import FolderInput, KafkaInput, PubsubInput, RequestInput
 from beam_jobs.pipelines.serve import ServeConfig, build_serve
+from beam_jobs.template_launch import launch_arguments, read_spec
 from beam_jobs.transforms.packs import Packing
 from modelfleet.engines.dataflow_jobs import GRAPH_LABEL
 from modelfleet.engines.dataflow_options import RUNNER
@@ -44,6 +46,9 @@ from modelfleet.spec.source import KafkaSourceSpec, PubsubSourceSpec
 from modelfleet.stores.place import place
 
 logger = logging.getLogger(__name__)
+
+WORKER_CACHE = "/var/lib/modelfleet/cache/bundles"
+"""Where workers on Dataflow keep bundles: below the worker image's home, for they have no folder of this machine."""
 
 APPEAR_SECONDS = 60.0
 CLUSTER_APPEAR_SECONDS = 300.0
@@ -79,7 +84,7 @@ def serve_config(spec: FleetSpec, home: Home, *, job: str) -> ServeConfig:
             memory_mb=serving.memory_mb,
             denylist=str(folders.denylist),
             predict_seconds=serving.predict_seconds,
-            cache=serving.cache or str(home.cache / "bundles"),
+            cache=serving.cache or (WORKER_CACHE if spec.engine == "dataflow" else str(home.cache / "bundles")),
             cache_mb=serving.cache_mb,
             public_keys=ledger.keys.texts,
         ),
@@ -155,8 +160,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Parse, build, submit; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m beam_jobs.serve", description=__doc__)
     parser.add_argument("--fleet", required=True)
-    parser.add_argument("--spec", type=Path, required=True, help="the spec as JSON")
-    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--spec", required=True, help="the spec as JSON, or its url below a bucket")
+    parser.add_argument("--home", required=True, help="the folder of all fleets, or its url below a bucket")
     parser.add_argument("--graph-only", action="store_true", help="tell the job's transforms; submit nothing")
     known, rest = parser.parse_known_args(arguments)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
@@ -164,11 +169,10 @@ def main(arguments: list[str] | None = None) -> int:
     for name in ("options.pipeline_options", "runners.portability.stager"):
         # They warn of options that only the runner knows, and that there is no pip whose list could be sent along.
         logging.getLogger(f"apache_beam.{name}").setLevel(logging.ERROR)
-    options = PipelineOptions(rest, streaming=True, save_main_session=False)
     try:
-        spec = FleetSpec.model_validate_json(known.spec.read_bytes())
+        home, spec = Home.named(known.home), read_spec(known.spec, known.fleet)
+        options = PipelineOptions(launch_arguments(spec, home, rest), streaming=True, save_main_session=False)
         name = options.get_all_options().get("job_name") or f"modelfleet-{known.fleet}"
-        home = Home.at(known.home)
         config = serve_config(spec, home, job=name)
     except ModelfleetError as error:
         return tell(error)

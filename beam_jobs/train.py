@@ -58,8 +58,7 @@ def train(folder: Path, options: list[str]) -> None:
         place.send(f"{SHARDS}/*", again=failed_before)  # whatever was wrong with them there
         build_train(pipeline, job, place)
 
-    if not run_to_end(PipelineOptions(options, save_main_session=False), build):
-        return
+    run_to_end(PipelineOptions(options, save_main_session=False), build)
     if place.url is not None:
         shutil.rmtree(job.run.candidate, ignore_errors=True)
     place.fetch(*CANDIDATE, *RESULTS)

@@ -131,12 +131,18 @@ class Home:
             InputError: The environment names a URL, but not of a bucket.
         """
         named = os.environ.get(HOME, "")
+        return cls(root.absolute(), _bucket(named, f"${HOME}") if "://" in named else None)
+
+    @classmethod
+    def named(cls, named: str) -> Home:
+        """Return the home of a command line: like ``at`` for a folder; of a bucket, whatever the environment says.
+
+        Raises:
+            InputError: It is a URL, but not of a bucket.
+        """
         if "://" not in named:
-            return cls(root.absolute())
-        url = Url(named.rstrip("/"))
-        if url.scheme not in SCHEMES or not url.bucket:
-            raise InputError(f"${HOME} is '{named}': expected a folder, gs://BUCKET/PREFIX or s3://BUCKET/PREFIX")
-        return cls(root.absolute(), url)
+            return cls.at(Path(named))
+        return cls(Path(os.environ.get(LOCAL_HOME) or ".modelfleet").absolute(), _bucket(named, "the home"))
 
     def fleet(self, name: str) -> FleetHome:
         """Return the folders of a fleet; ``name`` has been checked by the spec and is safe as a path."""
@@ -177,3 +183,10 @@ class Home:
     def cache(self) -> Path:
         """Downloads that can be fetched again, shared by the processes of this machine."""
         return self.root / "cache"
+
+
+def _bucket(named: str, what: str) -> Url:
+    url = Url(named.rstrip("/"))
+    if url.scheme not in SCHEMES or not url.bucket:
+        raise InputError(f"{what} is '{named}': expected a folder, gs://BUCKET/PREFIX or s3://BUCKET/PREFIX")
+    return url

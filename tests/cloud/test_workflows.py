@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 REPOSITORY = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((REPOSITORY / ".github/workflows").glob("*.yml"))
 FILES = [*WORKFLOWS, *sorted((REPOSITORY / ".github/actions").glob("*/action.yml"))]
+DELIVERY, DEPLOY = (REPOSITORY / ".github/workflows" / name for name in ("delivery.yml", "deploy.yml"))
 WRITABLE = {"id-token"}
 """What a job may write: a token of its own, for Google Cloud and for signing. Nothing of the repository."""
 
@@ -85,15 +86,54 @@ class TestWorkflow:
 
 
 def test_production_comes_after_pre_production_and_by_approval() -> None:
-    jobs = load(REPOSITORY / ".github/workflows/delivery.yml")["jobs"]
+    jobs = load(DELIVERY)["jobs"]
     assert jobs["production"]["needs"] == "pre-production"
     assert jobs["pre-production"]["needs"] == "pre-production-images"
-    assert {name: job["with"]["environment"] for name, job in jobs.items() if not name.endswith("-images")} == {
+    deploying = {name: job for name, job in jobs.items() if job["uses"].endswith("/deploy.yml")}
+    assert {name: job["with"]["environment"] for name, job in deploying.items()} == {
         name: name for name in ("development", "pre-production", "production")
     }
     # the environment is what carries the protection rule
-    deploy = load(REPOSITORY / ".github/workflows/deploy.yml")["jobs"]["deploy"]
+    deploy = load(DEPLOY)["jobs"]["deploy"]
     assert deploy["environment"] == "${{ inputs.environment }}"
+
+
+def test_nothing_is_built_before_ci_has_passed() -> None:
+    jobs = load(DELIVERY)["jobs"]
+    assert jobs["ci"]["uses"] == "./.github/workflows/ci.yml"
+    for name, job in jobs.items():
+        if job["uses"].endswith("/images.yml"):
+            assert job["needs"] == "ci", name
+        elif name != "ci":
+            assert job["needs"] in jobs, name
+    ci = load(REPOSITORY / ".github/workflows/ci.yml")
+    triggers = ci[True] if True in ci else ci["on"]  # type: ignore[index]  # YAML 1.1 takes `on` for a boolean
+    assert "workflow_call" in triggers and "push" not in triggers, "a push would be tested twice"
+    # Called, github.workflow is the caller's name, and groups do not tell cases apart: it would wait for itself
+    groups = [load(path)["concurrency"]["group"] for path in (REPOSITORY / ".github/workflows/ci.yml", DELIVERY)]
+    assert groups[0].partition("$")[0] == "ci-" and groups[1].partition("$")[0] == "delivery-"
+
+
+def test_every_environment_has_a_platform_and_a_source_of_images() -> None:
+    jobs = load(DELIVERY)["jobs"]
+    platforms = {
+        named[1]
+        for path in (REPOSITORY / "infra/environments").glob("*/main.tf")
+        if (named := re.search(r'deploy_environment += "([\w-]+)"', path.read_text()))
+    }
+    deployed = {job["with"]["environment"]: job for job in jobs.values() if job["uses"].endswith("/deploy.yml")}
+    assert set(deployed) == platforms
+    for environment, job in deployed.items():
+        before = jobs[job["needs"]]
+        if "from" in job["with"]:  # copied from an environment that has them
+            assert job["with"]["from"] == f"${{{{ needs.{job['needs']}.outputs.images }}}}"
+            assert before["uses"].endswith("/deploy.yml")
+        else:
+            assert before["uses"].endswith("/images.yml")
+            assert before["with"]["environment"] == environment
+    assert "from" in deployed["production"]["with"], "never rebuilt"
+    planned = load(REPOSITORY / ".github/workflows/terraform.yml")["jobs"]["plan"]["strategy"]["matrix"]["include"]
+    assert {each["github"] for each in planned} == {f"{name}-plan" for name in platforms}
 
 
 def test_only_what_was_scanned_is_pushed_and_signed() -> None:
@@ -104,16 +144,14 @@ def test_only_what_was_scanned_is_pushed_and_signed() -> None:
     push = next(step for step in steps if step.get("name", "").startswith("Push, sign"))
     assert names.index(scan["name"]) < names.index(push["name"])
     assert "cosign sign" in push["run"] and "cosign attest" in push["run"]
-    verify = (REPOSITORY / ".github/workflows/deploy.yml").read_text()
-    assert verify.index("cosign verify") < verify.index("flex-template build")
 
 
 def test_every_image_is_built_by_the_workflow() -> None:
     matrix = load(REPOSITORY / ".github/workflows/images.yml")["jobs"]["image"]["strategy"]["matrix"]["include"]
     for each in matrix:
         assert (REPOSITORY / each["file"]).exists()
-        if each["job"]:
-            assert (REPOSITORY / f"beam_jobs/{each['job']}.py").exists()
+        stages = re.findall(r"(?m)^FROM \S+ AS (\S+)", (REPOSITORY / each["file"]).read_text())
+        assert each["target"] in ("", *stages)
     assert {each["name"] for each in matrix} >= {"worker", "airflow", "mlflow", "flink", "object-store"}
 
 

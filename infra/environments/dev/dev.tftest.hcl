@@ -80,10 +80,7 @@ variables {
     revision = "0.1.0"
     mlflow   = "europe-west1-docker.pkg.dev/acme-fleets-dev/modelfleet/mlflow@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
     worker   = "europe-west1-docker.pkg.dev/acme-fleets-dev/modelfleet/worker@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-    launchers = {
-      train = "europe-west1-docker.pkg.dev/acme-fleets-dev/modelfleet/template-train@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-      serve = "europe-west1-docker.pkg.dev/acme-fleets-dev/modelfleet/template-serve@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-    }
+    launcher = "europe-west1-docker.pkg.dev/acme-fleets-dev/modelfleet/template-serve@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
   }
 }
 

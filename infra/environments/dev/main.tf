@@ -11,6 +11,7 @@ module "platform" {
   state_bucket       = var.state_bucket
   images             = var.images
   packages           = var.packages
+  registry_readers   = var.registry_readers
   emails             = var.emails
   clients            = var.clients
   people             = var.people

@@ -36,18 +36,24 @@ variable "state_bucket" {
 }
 
 variable "images" {
-  description = "Images by digest: the MLflow server, the Dataflow workers, and per job the launcher of its Flex Template. Null until they have been pushed: the registry comes first."
+  description = "Images by digest: the MLflow server, and for the Flex Template its launcher and the workers of its jobs. Null until they have been pushed: the registry comes first."
   type = object({
-    revision  = string
-    mlflow    = string
-    worker    = string
-    launchers = map(string)
+    revision = string
+    mlflow   = string
+    worker   = optional(string)
+    launcher = optional(string)
   })
   default = null
 }
 
 variable "packages" {
-  description = "Python packages of Airflow: name to version."
+  description = "Python packages of Airflow besides modelfleet, which a deployment sets: name to version."
+  type        = map(string)
+  default     = {}
+}
+
+variable "registry_readers" {
+  description = "Who may pull images besides the platform's own accounts, by a name of your choice: members, such as the deployer of the next environment."
   type        = map(string)
   default     = {}
 }

@@ -150,3 +150,25 @@ run "no_name" {
 
   expect_failures = [var.name]
 }
+
+run "deployed" {
+  command = apply
+
+  variables {
+    packages = { modelfleet = "[beam]==0.1.0+g1" }
+  }
+}
+
+# After it, because it looks at what that has left
+run "an_apply_does_not_take_a_deployment_back" {
+  command = plan
+
+  variables {
+    packages = { modelfleet = "[beam]==0.0.9", acme-families = "==1.2.0" }
+  }
+
+  assert {
+    condition     = google_composer_environment.this.config[0].software_config[0].pypi_packages == tomap({ modelfleet = "[beam]==0.1.0+g1", acme-families = "==1.2.0" })
+    error_message = "The version of modelfleet is that of the deployment; other packages are Terraform's."
+  }
+}

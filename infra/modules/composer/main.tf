@@ -101,5 +101,28 @@ resource "google_composer_environment" "this" {
     }
   }
 
+  # A deployment sets the version of our own package; an apply must not take it back
+  lifecycle {
+    ignore_changes = [config[0].software_config[0].pypi_packages["modelfleet"]]
+  }
+
   depends_on = [google_storage_bucket_object.pip]
+}
+
+# No smaller role may set a package. Whoever writes DAGs can run anything as their account as it is
+resource "google_project_iam_member" "deployer" {
+  for_each = var.deployers
+
+  project = var.project
+  role    = "roles/composer.admin"
+  member  = each.value
+}
+
+# An environment is changed only by somebody who may act as its account
+resource "google_service_account_iam_member" "deployer" {
+  for_each = var.deployers
+
+  service_account_id = "projects/${var.project}/serviceAccounts/${var.service_account}"
+  role               = "roles/iam.serviceAccountUser"
+  member             = each.value
 }

@@ -90,7 +90,7 @@ variable "package_index" {
 }
 
 variable "packages" {
-  description = "Python packages: name (with extras) to version, such as \"==1.2.3\"."
+  description = "Python packages besides modelfleet, which a deployment sets: name to extras and version, such as \"==1.2.3\"."
   type        = map(string)
   default     = {}
 
@@ -123,4 +123,10 @@ variable "workers" {
     condition     = var.workers.least >= 1 && var.workers.most >= var.workers.least
     error_message = "At least one worker, and no fewer at most than at least."
   }
+}
+
+variable "deployers" {
+  description = "Who deploys modelfleet's package, by a name of your choice: members."
+  type        = map(string)
+  default     = {}
 }

@@ -4,15 +4,11 @@ variables {
   bucket       = "acme-fleets-dev-modelfleet-templates"
   revision     = "0.1.0"
   worker_image = "europe-west1-docker.pkg.dev/acme-fleets-dev/modelfleet/worker@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-  launcher     = "modelfleet-launcher@acme-fleets-dev.iam.gserviceaccount.com"
-  subnetwork   = "regions/europe-west1/subnetworks/modelfleet-europe-west1"
-  staging      = "gs://acme-fleets-dev-modelfleet-staging/dataflow"
-  images = {
-    prepare = "registry.example/template-prepare@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-    train   = "registry.example/template-train@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-    score   = "registry.example/template-score@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-    serve   = "registry.example/template-serve@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-  }
+  image        = "registry.example/template-serve@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+  service_account = "modelfleet-worker@acme-fleets-dev.iam.gserviceaccount.com"
+  subnetwork      = "regions/europe-west1/subnetworks/modelfleet-europe-west1"
+  staging         = "gs://acme-fleets-dev-modelfleet-staging/dataflow"
 }
 
 run "example" {
@@ -23,43 +19,33 @@ run "example" {
   }
 }
 
-run "templates" {
+run "template" {
   command = plan
 
   assert {
-    condition     = output.templates["serve"] == "gs://acme-fleets-dev-modelfleet-templates/modelfleet/0.1.0/serve.json"
-    error_message = "One template per job and revision."
+    condition     = output.templates == { serve = "gs://acme-fleets-dev-modelfleet-templates/modelfleet/0.1.0/serve.json" }
+    error_message = "One template per revision."
   }
 
   assert {
-    condition     = { for job, object in google_storage_bucket_object.template : job => jsondecode(object.content).metadata.streaming } == { prepare = false, train = false, score = false, serve = true }
-    error_message = "Only serving streams."
+    condition     = jsondecode(google_storage_bucket_object.serve.content).metadata.streaming
+    error_message = "Serving streams."
   }
 
   assert {
-    condition     = alltrue([for object in google_storage_bucket_object.template : jsondecode(object.content).defaultEnvironment.ipConfiguration == "WORKER_IP_PRIVATE"])
+    condition     = jsondecode(google_storage_bucket_object.serve.content).defaultEnvironment.ipConfiguration == "WORKER_IP_PRIVATE"
     error_message = "Workers have no public address."
   }
-}
-
-run "no_such_job" {
-  command = plan
-
-  variables {
-    images = { backfill = "registry.example/template-backfill@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }
-  }
-
-  expect_failures = [var.images]
 }
 
 run "a_tag_is_no_digest" {
   command = plan
 
   variables {
-    images = { train = "registry.example/template-train:0.1.0" }
+    image = "registry.example/template-serve:0.1.0"
   }
 
-  expect_failures = [var.images]
+  expect_failures = [var.image]
 }
 
 run "a_tag_is_no_digest_for_workers_either" {

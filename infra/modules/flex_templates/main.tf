@@ -1,65 +1,30 @@
 locals {
-  # The options of the launchers in beam_jobs, by the names that they have on the command line
-  jobs = {
-    prepare = {
-      description = "Typed Parquet per shard, a profile, bad rows with their reasons"
-      streaming   = false
-      parameters  = { run = "Folder of the run" }
-      optional    = {}
-    }
-    train = {
-      description = "One model per entity, with its evaluation beside the champion"
-      streaming   = false
-      parameters  = { run = "Folder of the run" }
-      optional    = {}
-    }
-    score = {
-      description = "Predictions for a whole file"
-      streaming   = false
-      parameters = {
-        fleet_home = "Folder of the fleet"
-        spec       = "The spec as JSON"
-        input      = "A file, a glob or a folder: CSV, JSONL or Parquet"
-        output     = "A Parquet file"
-      }
-      optional = { generation = "Which release predicts; the newest if left out" }
-    }
-    serve = {
-      description = "Answers requests, and swaps models as they are released"
-      streaming   = true
-      parameters = {
-        fleet = "Name of the fleet"
-        spec  = "The spec as JSON"
-        home  = "The home folder of all fleets"
-      }
-      optional = {}
-    }
+  # The options of beam_jobs.serve, by the names that they have on the command line
+  parameters = {
+    fleet = "Name of the fleet"
+    spec  = "The fleet's spec, YAML or JSON, as gs://bucket/file"
+    home  = "The home of all fleets, as gs://bucket/folder"
   }
 }
 
 # What `gcloud dataflow flex-template build` writes. Nothing is launched here: a job comes and goes, and Terraform would
 # start it anew whenever it has ended.
-resource "google_storage_bucket_object" "template" {
-  for_each = var.images
-
+resource "google_storage_bucket_object" "serve" {
   bucket       = var.bucket
-  name         = "modelfleet/${var.revision}/${each.key}.json"
+  name         = "modelfleet/${var.revision}/serve.json"
   content_type = "application/json"
 
   content = jsonencode({
-    image   = each.value
+    image   = var.image
     sdkInfo = { language = "PYTHON" }
     metadata = {
-      name        = "modelfleet ${each.key}"
-      description = local.jobs[each.key].description
-      streaming   = local.jobs[each.key].streaming
-      parameters = concat(
-        [for name, help in local.jobs[each.key].parameters : { name = name, label = name, helpText = help, isOptional = false }],
-        [for name, help in local.jobs[each.key].optional : { name = name, label = name, helpText = help, isOptional = true }],
-      )
+      name        = "modelfleet serve"
+      description = "Answers requests, and swaps models as they are released"
+      streaming   = true
+      parameters  = [for name, help in local.parameters : { name = name, label = name, helpText = help, isOptional = false }]
     }
     defaultEnvironment = {
-      serviceAccountEmail   = var.launcher
+      serviceAccountEmail   = var.service_account
       subnetwork            = var.subnetwork
       ipConfiguration       = "WORKER_IP_PRIVATE"
       sdkContainerImage     = var.worker_image
@@ -67,7 +32,7 @@ resource "google_storage_bucket_object" "template" {
       maxWorkers            = var.max_workers
       stagingLocation       = "${var.staging}/staging"
       tempLocation          = "${var.staging}/temp"
-      enableStreamingEngine = local.jobs[each.key].streaming
+      enableStreamingEngine = true
     }
   })
 }

@@ -1,4 +1,4 @@
 output "templates" {
-  description = "Of each job, its template as gs://...: what DataflowStartFlexTemplateOperator takes as containerSpecGcsPath."
-  value       = { for job, object in google_storage_bucket_object.template : job => "gs://${object.bucket}/${object.name}" }
+  description = "Of each job that has one, its template as gs://...: what DataflowStartFlexTemplateOperator takes as containerSpecGcsPath."
+  value       = { serve = "gs://${google_storage_bucket_object.serve.bucket}/${google_storage_bucket_object.serve.name}" }
 }

@@ -4,7 +4,7 @@ variable "bucket" {
 }
 
 variable "revision" {
-  description = "What the folder of these templates is called: the version or commit that the images were built from. Older ones stay."
+  description = "What the template's folder is called: the version or commit that the images were built from."
   type        = string
 
   validation {
@@ -13,18 +13,13 @@ variable "revision" {
   }
 }
 
-variable "images" {
-  description = "Launcher image of each job. Each names its own main file, so there is one per job."
-  type        = map(string)
+variable "image" {
+  description = "Image of the launcher, by digest: the target template of beam_jobs/Dockerfile."
+  type        = string
 
   validation {
-    condition     = length(setsubtract(keys(var.images), ["prepare", "train", "score", "serve"])) == 0
-    error_message = "The jobs are prepare, train, score and serve."
-  }
-
-  validation {
-    condition     = alltrue([for image in values(var.images) : can(regex("@sha256:[0-9a-f]{64}$", image))])
-    error_message = "Each image is named by its digest (name@sha256:...): a template starts the same bytes for ever."
+    condition     = can(regex("@sha256:[0-9a-f]{64}$", var.image))
+    error_message = "The image is named by its digest (name@sha256:...): a template starts the same bytes for ever."
   }
 }
 
@@ -38,8 +33,8 @@ variable "worker_image" {
   }
 }
 
-variable "launcher" {
-  description = "E-mail address of the account that launches and runs the job."
+variable "service_account" {
+  description = "E-mail address of the account that builds the pipeline and runs the job: that of the workers."
   type        = string
 }
 

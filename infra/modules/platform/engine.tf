@@ -2,22 +2,19 @@
 locals {
   staging = "gs://${module.buckets.names["staging"]}/dataflow"
 
-  engine_options = merge(
-    {
-      project               = var.project
-      region                = var.region
-      temp_location         = "${local.staging}/temp"
-      staging_location      = "${local.staging}/staging"
-      service_account_email = module.identities.emails["worker"]
-      subnetwork            = module.network.dataflow_subnetwork
-      no_use_public_ips     = true
-      machine_type          = var.machine_type
-      max_num_workers       = var.max_workers
-      autoscaling_algorithm = "THROUGHPUT_BASED"
-    },
-    # The image holds the jobs and all that they import, so nothing is installed when a worker starts
-    var.images == null ? {} : { sdk_container_image = var.images.worker, sdk_location = "container" },
-  )
+  # No image: which one belongs to the package that submits is told by the note of the deployment (MODELFLEET_DEPLOYED)
+  engine_options = {
+    project               = var.project
+    region                = var.region
+    temp_location         = "${local.staging}/temp"
+    staging_location      = "${local.staging}/staging"
+    service_account_email = module.identities.emails["worker"]
+    subnetwork            = module.network.dataflow_subnetwork
+    no_use_public_ips     = true
+    machine_type          = var.machine_type
+    max_num_workers       = var.max_workers
+    autoscaling_algorithm = "THROUGHPUT_BASED"
+  }
 
   # Per fleet, because each has tables of its own
   moves = {
@@ -47,6 +44,7 @@ locals {
     {
       MODELFLEET_HOME        = module.buckets.home
       MODELFLEET_FLEETS      = "/home/airflow/gcs/dags/fleets"
+      MODELFLEET_DEPLOYED    = "gs://${module.buckets.names["dags"]}/deployed.json"
       MODELFLEET_DATA_DOCS   = "gs://${module.buckets.names["data-docs"]}"
       MODELFLEET_SIGNING_KEY = module.signing.signing_key
       MODELFLEET_PUBLIC_KEYS = module.signing.public_keys

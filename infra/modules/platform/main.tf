@@ -43,7 +43,7 @@ module "artifact_registry" {
   project    = local.project
   region     = var.region
   installers = { airflow = local.airflow }
-  readers    = { launcher = local.launcher, worker = local.worker }
+  readers    = merge({ launcher = local.launcher, worker = local.worker }, var.registry_readers)
   writers    = { deployer = module.ci.deployer_member }
 }
 
@@ -131,17 +131,17 @@ module "mlflow" {
 
 module "flex_templates" {
   source = "../flex_templates"
-  count  = var.images == null ? 0 : 1
+  count  = try(var.images.launcher, null) == null ? 0 : 1
 
-  bucket       = module.buckets.names["templates"]
-  revision     = var.images.revision
-  images       = var.images.launchers
-  worker_image = var.images.worker
-  launcher     = module.identities.emails["launcher"]
-  subnetwork   = module.network.dataflow_subnetwork
-  staging      = local.staging
-  machine_type = var.machine_type
-  max_workers  = var.max_workers
+  bucket          = module.buckets.names["templates"]
+  revision        = var.images.revision
+  image           = var.images.launcher
+  worker_image    = var.images.worker
+  service_account = module.identities.emails["worker"]
+  subnetwork      = module.network.dataflow_subnetwork
+  staging         = local.staging
+  machine_type    = var.machine_type
+  max_workers     = var.max_workers
 }
 
 module "composer" {
@@ -157,6 +157,7 @@ module "composer" {
   package_index   = module.artifact_registry.package_index
   packages        = var.packages
   environment     = local.environment
+  deployers       = { deployer = module.ci.deployer_member }
 }
 
 module "monitoring" {

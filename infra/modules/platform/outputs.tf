@@ -76,14 +76,16 @@ output "database" {
 output "github_variables" {
   description = "Variables of the environment on GitHub from which is deployed here, by the names that the workflows read."
   value = {
+    COMPOSER_ENVIRONMENT       = module.composer.name
     DAGS_BUCKET                = module.buckets.names["dags"]
     DEPLOY_SERVICE_ACCOUNT     = module.ci.deployer
     IMAGES_SERVICE_ACCOUNT     = module.ci.deployer
+    PACKAGE_UPLOAD             = module.artifact_registry.package_upload
     PLAN_SERVICE_ACCOUNT       = module.ci.planner
+    REGION                     = var.region
     REGISTRY                   = module.artifact_registry.prefix
     REGISTRY_HOST              = split("/", module.artifact_registry.prefix)[0]
     STATE_BUCKET               = var.state_bucket
-    TEMPLATES_BUCKET           = module.buckets.names["templates"]
     WORKLOAD_IDENTITY_PROVIDER = module.ci.provider
   }
 }

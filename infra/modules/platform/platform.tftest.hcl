@@ -93,7 +93,7 @@ run "before_the_first_image" {
   }
 
   assert {
-    condition     = !contains(keys(output.engine_options), "sdk_container_image") && !contains(keys(output.environment), "MLFLOW_TRACKING_URI")
+    condition     = !contains(keys(output.environment), "MLFLOW_TRACKING_URI")
     error_message = "Nobody is told of what is not there."
   }
 

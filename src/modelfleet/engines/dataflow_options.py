@@ -6,6 +6,8 @@ import hashlib
 import re
 from typing import TYPE_CHECKING
 
+from modelfleet.engines.deployment import deployed_image
+
 if TYPE_CHECKING:
     from modelfleet.engines.options import Job, Options
     from modelfleet.home import Home
@@ -40,6 +42,8 @@ def dataflow_options(spec: FleetSpec, job: Job, home: Home, run: str = "") -> Op
             "enable_streaming_engine": True,
             "experiments": ["disable_global_windowed_args_caching"],
         }
+    if not given.get("sdk_container_image"):
+        needed["sdk_container_image"] = deployed_image()
     options: Options = {**needed, **given}
     options["labels"] = [*_labels(spec, job, run), *_items(given.get("labels"), split=False)]
     for name in LISTS:

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from modelfleet.engines.check import Check
+from modelfleet.engines.deployment import image_check
 
 if TYPE_CHECKING:
     from modelfleet.engines.options import Job
@@ -28,8 +29,7 @@ def option_checks(spec: FleetSpec) -> list[Check]:
     image = spec.engine_options.get("sdk_container_image")
     if image:
         return [*checks, Check("worker image", "ok", str(image))]
-    remedy = "build beam_jobs/Dockerfile, push it, and name it in engine_options.sdk_container_image"
-    return [*checks, Check("worker image", "wrong", "none is named, and Beam's own has no modelfleet in it", remedy)]
+    return [*checks, image_check()]
 
 
 def place_checks(spec: FleetSpec, job: Job, home: Home) -> list[Check]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
+import urllib.parse
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,6 +101,19 @@ class Google:
             headers={"Content-Type": "application/json"},
         )
         with urllib.request.urlopen(request) as answer:
+            answer.read()
+
+    def write(self, url: str, content: bytes) -> None:
+        """Put an object.
+
+        Args:
+            url: ``gs://bucket/name``.
+            content: Its content.
+        """
+        bucket, _, name = url.removeprefix("gs://").partition("/")
+        where = f"http://127.0.0.1:{self.storage_port}/upload/storage/v1/b/{bucket}/o"
+        query = urllib.parse.urlencode({"uploadType": "media", "name": name})
+        with urllib.request.urlopen(urllib.request.Request(f"{where}?{query}", data=content)) as answer:
             answer.read()
 
     def read(self, url: str) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import signal
 import subprocess
@@ -177,12 +176,10 @@ def test_nothing_is_submitted_where_something_is_missing(google: Google, run: Ru
     assert google.store.created == []
 
 
-def test_a_template_is_written_and_nothing_is_submitted(google: Google, run: Run, tmp_path: Path) -> None:
-    """By such a template a Flex Template's launcher hands the job over."""
+def test_a_batch_job_has_no_template(google: Google, run: Run, tmp_path: Path) -> None:
     template = tmp_path / "job.json"
     options = pipeline_options(run.spec, "prepare", run.home, run=run.record.run_id)
-    run_job("beam_jobs.prepare", ["--run", str(run.folder)], {**options, "template_location": str(template)})
-    written = json.loads(template.read_text())
-    assert written["labels"]["modelfleet_job"] == "prepare"
-    assert written["environment"]["serviceAccountEmail"] == OPTIONS["service_account_email"]
+    with pytest.raises(CloudSetupError, match="a batch job has no template"):
+        run_job("beam_jobs.prepare", ["--run", str(run.folder)], {**options, "template_location": str(template)})
+    assert not template.exists()
     assert google.store.created == []

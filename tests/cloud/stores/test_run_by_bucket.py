@@ -84,11 +84,10 @@ def damage(monkeypatch: pytest.MonkeyPatch, run: Run, job: Callable, pattern: st
     url = run.workplace().url
     assert url is not None
 
-    def after(*arguments: object) -> bool:
-        done = batch_job.run_to_end(*arguments)
+    def after(options: object, build: object) -> None:
+        batch_job.run_to_end(options, build)
         store, (name, *_) = open_store(url), Sums(url).said(pattern)
         store.write(name, store.read(name)[:-20])
-        return done
 
     monkeypatch.setitem(job.__globals__, "run_to_end", after)
     return f"{url}/{pattern.partition('*')[0]}"

@@ -127,29 +127,18 @@ def test_every_counter_is_one_of_the_code() -> None:
     assert {name for name in names if not any(re.fullmatch(name, counter) for counter in counters)} == set()
 
 
-def test_a_template_asks_for_the_launchers_options() -> None:
-    module = (INFRA / "modules/flex_templates/main.tf").read_text()
+def test_the_template_asks_for_the_launchers_options() -> None:
     plan = json.loads((INFRA / "modules/flex_templates/example/plan.json").read_text())
-    contents = [resource["content"]["json"] for resource in plan.values()]
-    assert {content["metadata"]["name"] for content in contents} == {"modelfleet train", "modelfleet serve"}
-    for job in ("prepare", "train", "score", "serve"):
-        launcher = (REPOSITORY / f"beam_jobs/{job}.py").read_text()
-        options = re.findall(
-            r"add_argument\(\s*((?:\"--[\w-]+\",?\s*)+)(.*?)\)$", launcher, flags=re.MULTILINE | re.DOTALL
-        )
-        wanted = {
-            re.findall(r'"--([\w-]+)"', names)[-1].replace("-", "_"): "required=True" in rest
-            for names, rest in options
-            if "store_true" not in rest  # a switch is for those who call a launcher by hand
-        }
-        block = re.search(rf"^    {job} = \{{\n(.*?)^    \}}", module, flags=re.MULTILINE | re.DOTALL)
-        assert block
-        asked = {
-            name: section == "parameters"
-            for section, names in re.findall(r"(parameters|optional) += \{(.*?)\}", block[1], flags=re.DOTALL)
-            for name in re.findall(r"(\w+) += \"", names)
-        }
-        assert asked == wanted, job
+    (content,) = [resource["content"]["json"] for resource in plan.values()]
+    launcher = (REPOSITORY / "beam_jobs/serve.py").read_text()
+    options = re.findall(r'add_argument\("--([\w-]+)"(.*)\)$', launcher, flags=re.MULTILINE)
+    wanted = {name: "required=True" in rest for name, rest in options if "store_true" not in rest}
+    assert {each["name"]: not each["isOptional"] for each in content["metadata"]["parameters"]} == wanted
+
+
+def test_nothing_else_writes_a_template() -> None:
+    workflows = "".join(path.read_text() for path in (REPOSITORY / ".github/workflows").glob("*.yml"))
+    assert "flex-template" not in workflows
 
 
 def test_mlflow_reads_what_it_is_told() -> None:
@@ -210,12 +199,3 @@ def test_the_workflows_find_their_variables() -> None:
     assert set(re.findall(r"^    ([A-Z_]+) +=", block[1], flags=re.MULTILINE)) == set(
         re.findall(r"vars\.(\w+)", workflows)
     )
-
-
-@pytest.mark.parametrize("environment", ["dev", "prod"])
-def test_the_environment_that_may_deploy_is_one_of_the_workflows(environment: str) -> None:
-    main = (INFRA / f"environments/{environment}/main.tf").read_text()
-    named = re.search(r'deploy_environment += "([\w-]+)"', main)
-    assert named
-    delivery = (REPOSITORY / ".github/workflows/delivery.yml").read_text()
-    assert named[1] in re.findall(r"environment: ([\w-]+)", delivery)

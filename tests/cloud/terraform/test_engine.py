@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from infra.tests.workspace import ENVIRONMENTS, Workspace
+from modelfleet.engines.deployment import DEPLOYED
 from modelfleet.engines.options import Job, command_line, pipeline_options
 from modelfleet.home import Home
 from modelfleet.loop.data_docs import DATA_DOCS
@@ -72,13 +74,19 @@ def test_the_yaml_is_a_part_of_a_spec(workspace: Workspace, environment: str) ->
 
 
 @pytest.mark.parametrize("job", ["prepare", "train", "score", "serve"])
-def test_beam_knows_every_option(workspace: Workspace, tmp_path: Path, job: Job) -> None:
+def test_beam_knows_every_option(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, job: Job
+) -> None:
     found = outputs(workspace, "environments/prod")["engine_options"]
+    note = {"version": "0.1.0", "images": {"worker": "registry.example/worker@sha256:0"}}
+    (tmp_path / "deployed.json").write_text(json.dumps(note))
+    monkeypatch.setenv(DEPLOYED, str(tmp_path / "deployed.json"))
     spec = override(load_spec(INCOME), {"engine": "dataflow", "engine_options": found})
     read = beam_options(command_line(pipeline_options(spec, job, Home(tmp_path))))
     assert read["runner"] == "DataflowRunner"
     assert read["use_public_ips"] is False
-    assert read["sdk_container_image"] == found["sdk_container_image"]
+    assert "sdk_container_image" not in found, "an apply would be needed for every deployment"
+    assert read["sdk_container_image"] == "registry.example/worker@sha256:0"
     same = set(found) - {"no_use_public_ips"}
     assert {name: read[name] for name in same} == {name: found[name] for name in same}
 
@@ -103,6 +111,7 @@ def test_airflow_is_told_where_everything_is(workspace: Workspace, environment: 
     assert found["environment"] == {
         "MODELFLEET_HOME": f"gs://{found['buckets']['home']}",
         "MODELFLEET_FLEETS": "/home/airflow/gcs/dags/fleets",
+        DEPLOYED: f"gs://{found['buckets']['dags']}/deployed.json",
         DATA_DOCS: f"gs://{found['buckets']['data-docs']}",
         **dict.fromkeys(("MODELFLEET_SIGNING_KEY", "MODELFLEET_PUBLIC_KEYS"), f"gcpkms://{key_version(found)}"),
         "MLFLOW_TRACKING_URI": "https://mlflow-abc.a.run.app",
@@ -114,7 +123,18 @@ def test_airflow_is_told_where_everything_is(workspace: Workspace, environment: 
 
 
 def test_the_environments_share_nothing(workspace: Workspace) -> None:
-    dev, prod = (outputs(workspace, environment) for environment in ENVIRONMENTS)
-    assert not set(dev["buckets"].values()) & set(prod["buckets"].values())
-    for name in ("temp_location", "service_account_email", "project"):
-        assert dev["engine_options"][name] != prod["engine_options"][name]
+    for one, other in itertools.combinations([outputs(workspace, environment) for environment in ENVIRONMENTS], 2):
+        assert not set(one["buckets"].values()) & set(other["buckets"].values())
+        for name in ("temp_location", "service_account_email", "project"):
+            assert one["engine_options"][name] != other["engine_options"][name]
+
+
+def test_production_may_copy_what_pre_production_has(workspace: Workspace) -> None:
+    plan = next(iter(workspace.test("environments/preprod").plans.values()))
+    readers = {
+        change["change"]["after"]["member"]: change["change"]["after"]["role"]
+        for change in plan["resource_changes"]
+        if ".google_artifact_registry_repository_iam_member.reader[" in change["address"]
+    }
+    deployer = "serviceAccount:modelfleet-deployer@acme-fleets-prod.iam.gserviceaccount.com"
+    assert readers[deployer] == "roles/artifactregistry.reader"

@@ -83,11 +83,14 @@ def test_every_rule_of_a_variable_is_seen_to_refuse() -> None:
 
 
 def test_the_environments_differ_only_in_size() -> None:
-    dev, prod = (INFRA / folder for folder in ENVIRONMENTS)
-    for name in ("variables.tf", "outputs.tf"):
-        assert (dev / name).read_text() == (prod / name).read_text()
-    assert (dev / "versions.tf").read_text() == (prod / "versions.tf").read_text().replace("prod", "dev")
-    arguments = [
-        re.findall(r"^  (\w+) +=", (folder / "main.tf").read_text(), flags=re.MULTILINE) for folder in (dev, prod)
-    ]
-    assert arguments[0] == arguments[1]
+    prod, *others = (INFRA / folder for folder in reversed(ENVIRONMENTS))
+    assert {folder.name for folder in (prod, *others)} == {"dev", "preprod", "prod"}
+    for other in others:
+        for name in ("variables.tf", "outputs.tf"):
+            assert (other / name).read_text() == (prod / name).read_text()
+        versions = (prod / "versions.tf").read_text().replace("prod", other.name)
+        assert (other / "versions.tf").read_text() == versions
+        arguments = [
+            re.findall(r"^  (\w+) +=", (folder / "main.tf").read_text(), flags=re.MULTILINE) for folder in (other, prod)
+        ]
+        assert arguments[0] == arguments[1]

@@ -9,6 +9,7 @@ module "composer" {
   dags_bucket     = "acme-fleets-dev-modelfleet-dags"
   environment     = { MODELFLEET_HOME = "gs://acme-fleets-dev-modelfleet-home" }
   package_index   = "https://europe-west1-python.pkg.dev/acme-fleets-dev/modelfleet-python/simple/"
-  packages        = { modelfleet = "[beam,gcp,validation,mlflow]==0.1.0" }
+  packages        = { acme-families = "==1.2.0" }
+  deployers       = { deployer = "serviceAccount:modelfleet-deployer@acme-fleets-dev.iam.gserviceaccount.com" }
   web_ranges      = { office = "203.0.113.0/24" }
 }
