@@ -55,7 +55,9 @@ def play(home: Home, airflow_db: None) -> Any:
 
     def run(dag_id: str, *, day: datetime | None = None, **conf: object) -> tuple[Played, dict[str, str]]:
         # Read anew each time: a run in this process leaves its conf in the DAG object's Params
-        ended = DagBag(dag_folder=str(ROOT / "dags")).dags[dag_id].test(logical_date=day, run_conf=conf)
+        dag = DagBag(dag_folder=str(ROOT / "dags")).dags[dag_id]
+        # Not None, which to Airflow is a run without a logical date
+        ended = dag.test(run_conf=conf) if day is None else dag.test(logical_date=day, run_conf=conf)
         tasks = ended.get_task_instances()
         tries = {task.task_id: task.try_number for task in tasks}
         return Played(str(ended.state), tries), {task.task_id: str(task.state) for task in tasks}
